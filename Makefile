@@ -1,0 +1,105 @@
+# The front door. `make help` lists the commands; CMakePresets.json holds the builds they use.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Parallel compilations and tests; a sanitized Beast unit wants 1.2 GB.
+JOBS ?= $(shell nproc)
+# Arguments for `make run`, such as ARGS='--data /srv/penstock'.
+ARGS ?=
+# Extra arguments for ctest, such as CTEST_ARGS='-R rocksdb'.
+CTEST_ARGS ?=
+
+# Soak tests run for minutes on purpose; `make soak` runs them.
+CTEST = ctest --test-dir $(1) -j $(JOBS) --output-on-failure --no-tests=error $(2) $(CTEST_ARGS)
+
+export ASAN_OPTIONS := detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
+export UBSAN_OPTIONS := print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/scripts/tsan.supp
+export ASAN_SYMBOLIZER_PATH := /usr/lib/llvm-19/bin/llvm-symbolizer
+export TSAN_SYMBOLIZER_PATH := $(ASAN_SYMBOLIZER_PATH)
+
+.PHONY: help setup run build test test-asan test-tsan sanitize lint analyze format coverage soak \
+  bench clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## install what building, running and testing need (Debian 12)
+	@scripts/setup
+
+run: build ## build, then serve on port 9000 with the demo catalog (ARGS=... for more flags)
+	exec build/release/penstock serve --demo-catalog $(ARGS)
+
+build: setup configure-release ## the release build: build/release/penstock
+	cmake --build --preset release -j $(JOBS) --target $(or $(TARGET),all)
+
+test: build ## release build with warnings as errors, then every test but the soak
+	$(call CTEST,build/release,-LE '^soak$$')
+
+test-asan: setup-sanitizers configure-debug ## the whole suite under ASan and UBSan
+	cmake --build --preset debug -j $(JOBS)
+	$(call CTEST,build/debug,-LE '^soak$$')
+
+test-tsan: setup-sanitizers configure-tsan ## the whole suite under TSan
+	cmake --build --preset tsan -j $(JOBS)
+	$(call CTEST,build/tsan,-LE '^soak$$')
+
+sanitize: setup-sanitizers configure-debug configure-tsan ## tests labelled `sanitize` under ASan, UBSan and TSan
+	@for preset in debug tsan; do \
+	  scripts/build-labelled build/$$preset sanitize $(JOBS); \
+	  $(call CTEST,build/$$preset,-L '^sanitize$$'); \
+	done
+
+lint: setup-lint configure-lint ## formatting, clang-tidy 19 and shellcheck
+	scripts/check-format
+	shellcheck $$(scripts/shell-scripts)
+	scripts/clang-tidy-all --build build/lint --jobs $(JOBS) src
+
+analyze: setup-lint configure-lint ## the slow Clang static analyzer over src/
+	scripts/clang-tidy-all --build build/lint --jobs $(JOBS) --checks '-*,clang-analyzer-*' src
+
+format: setup-lint ## rewrite the C++ sources as .clang-format says
+	scripts/check-format --fix
+
+coverage: setup-coverage configure-coverage ## line coverage of src/ in build/coverage/report
+	cmake --build --preset coverage -j $(JOBS)
+	find build/coverage -name '*.gcda' -delete
+	$(call CTEST,build/coverage,-LE '^soak$$')
+	mkdir -p build/coverage/report
+	gcovr -j $(JOBS) --root . --filter src/ --exclude '.*_test\.cpp' \
+	  --exclude-throw-branches --exclude-unreachable-branches \
+	  --html-details build/coverage/report/index.html \
+	  --txt build/coverage/report/coverage.txt --print-summary build/coverage
+
+soak: build ## the long tests
+	$(call CTEST,build/release,-L '^soak$$')
+
+bench: build ## the micro benchmarks, each with its parameters
+	@found=0; for program in $$(find build/release/bench -maxdepth 1 -name '*_bench' -type f -executable); do \
+	  found=1; echo "== $$program"; $$program; done; \
+	[ $$found = 1 ] || { echo "no benchmark programs in build/release/bench"; exit 1; }
+
+clean: ## remove every build
+	rm -rf build
+
+SETUPS := setup-lint setup-coverage setup-sanitizers
+.PHONY: $(SETUPS)
+$(SETUPS): setup-%: setup
+	@scripts/setup $*
+
+# Ninja configures again by itself when a CMakeLists.txt changes; only the presets are ours to watch.
+CONFIGURES := configure-release configure-debug configure-tsan configure-coverage
+.PHONY: $(CONFIGURES) configure-lint
+$(CONFIGURES): configure-%: setup
+	@[ build/$*/build.ninja -nt CMakePresets.json ] || cmake --preset $*
+
+# Nothing is compiled here: clang-tidy wants the compile commands of the compiler it belongs to.
+configure-lint: setup-lint
+	@[ build/lint/build.ninja -nt CMakePresets.json ] || \
+	  cmake -S . -B build/lint -G Ninja -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++-19
+	@cmake --build build/lint --target build.ninja >/dev/null
