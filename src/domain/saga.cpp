@@ -1,0 +1,479 @@
+#include "domain/saga.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "domain/check.h"
+#include "domain/limits.h"
+
+namespace penstock::domain {
+namespace {
+
+/// A key is given up this long before the gateway may forget it, so that a request sent at the last
+/// moment still meets its own key.
+constexpr Duration kKeyMargin = Duration::hours(1);
+
+struct Change {
+  Status to;
+  Stage stage;
+  Reason reason;
+  std::int32_t attempt = 0;
+};
+
+/// The order one version on. A change of status begins a new stage: attempts start again.
+Order moved(const Order& order, Change change, Instant now) {
+  PENSTOCK_CHECK(is_legal(order.status, change.to), "illegal transition");
+  Order next = order;
+  next.version.number += 1;
+  next.updated_at = std::max(order.updated_at, now);
+  next.timeline.push_back({.version = next.version,
+                           .at = next.updated_at,
+                           .from = order.status,
+                           .to = change.to,
+                           .stage = change.stage,
+                           .reason = change.reason,
+                           .attempt = change.attempt});
+  next.reason = change.reason;
+  next.interruptions = 0;
+  next.due = now;
+  if (order.status != change.to) {
+    next.status = change.to;
+    next.attempts = 0;
+    next.first_error = Reason::none;
+    next.last_error = Reason::none;
+    next.first_failed_at = {};
+  }
+  return next;
+}
+
+Wait backed_off(const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
+  // At least a little: a peer that does not answer is not asked in a tight loop.
+  const Duration least = Duration::milliseconds(50);
+  return {moment.now + std::max(least, policy.backoff.pause(tries, moment.random))};
+}
+
+bool is_exhausted(const Order& order, const SagaPolicy& policy) {
+  return order.attempts >= policy.max_attempts || order.last_error == Reason::gateway_rejected ||
+         order.last_error == Reason::interrupted;
+}
+
+DeadLetter mark_of(const Order& order, Stage stage, Instant now) {
+  return {.state = DeadLetterState::open,
+          .stage = stage,
+          .first_error = order.first_error,
+          .last_error = order.last_error,
+          .attempts = order.attempts,
+          .first_failed_at = order.first_failed_at,
+          .at = now};
+}
+
+/// Into cancelling; what is held goes back in the same commit, only money waits.
+Advance compensate(const Order& order, Stage stage, Reason reason, Instant now) {
+  Order next = moved(order, {.to = Status::cancelling, .stage = stage, .reason = reason}, now);
+  next.holds_stock = false;
+  return {std::move(next), order.holds_stock ? StockMove::release : StockMove::none};
+}
+
+/// A dead letter gives up: an order that holds nothing ends at once.
+Advance give_up(const Order& order, DeadLetterState state, Reason reason, Instant now) {
+  const Stage stage = order.dead_letter->stage;
+  Advance advance = order.status == Status::placed
+                        ? Advance{moved(order, {Status::cancelled, stage, reason}, now)}
+                        : compensate(order, stage, reason, now);
+  advance.next.dead_letter->state = state;
+  return advance;
+}
+
+/// One failed attempt that was reported as such.
+Advance failed_attempt(const Order& order, Stage stage, Reason reason, const SagaPolicy& policy,
+                       Moment moment) {
+  const std::int32_t attempt = order.attempts + 1;
+  Order next = moved(order, {order.status, stage, reason, attempt}, moment.now);
+  next.attempts = attempt;
+  if (order.first_error == Reason::none) {
+    next.first_error = reason;
+    next.first_failed_at = moment.now;
+  }
+  next.last_error = reason;
+  if (!is_exhausted(next, policy)) {
+    next.due =
+        moment.now + policy.backoff.pause(static_cast<std::uint32_t>(attempt), moment.random);
+  }
+  return {std::move(next)};
+}
+
+Advance dead_lettered(const Order& order, Stage stage, const SagaPolicy& policy, Instant now) {
+  Order next = moved(order, {order.status, stage, Reason::dead_lettered, order.attempts}, now);
+  next.dead_letter = mark_of(order, stage, now);
+  next.reason = order.last_error;
+  next.due = now + policy.dead_letter_hold;
+  return {std::move(next)};
+}
+
+Advance captured(const Order& order, const Outcome& outcome, const SagaPolicy& policy,
+                 Instant now) {
+  Order next = moved(
+      order, {Status::charged, Stage::payment, Reason::payment_captured, order.attempts + 1}, now);
+  next.charge = Charge::captured;
+  next.capture_reference = outcome.reference;
+  next.handover = policy.fulfillment == FulfillmentMode::hook ? Handover::open : Handover::none;
+  return {std::move(next)};
+}
+
+Advance declined(const Order& order, Instant now) {
+  Advance advance = compensate(order, Stage::payment, Reason::payment_declined, now);
+  advance.next.charge = Charge::closed;
+  return advance;
+}
+
+/// The key can never capture: what the order was closed for happens now.
+Advance charge_closed(const Order& order, const SagaPolicy& policy, Instant now) {
+  Order closed = order;
+  closed.charge = Charge::closed;
+  if (is_exhausted(order, policy)) return dead_lettered(closed, Stage::payment, policy, now);
+  Order next = moved(closed, {order.status, Stage::payment, Reason::charge_key_expired}, now);
+  next.charge = Charge::open;
+  next.key_generation += 1;
+  next.charge_since = now;
+  return {std::move(next)};
+}
+
+/// In cancelling, after money or handover changed: on to cancelled if nothing is left to undo.
+Advance unwound(const Order& changed, Reason reason, Instant now) {
+  const bool left = changed.charge == Charge::open || changed.charge == Charge::captured ||
+                    changed.handover == Handover::open;
+  const Status to = left ? Status::cancelling : Status::cancelled;
+  // What the customer sees is why the order was cancelled, not that its money is back.
+  Order next = moved(changed, {to, Stage::payment, reason}, now);
+  next.reason = changed.reason;
+  return {std::move(next)};
+}
+
+bool is_about_charge(EffectKind kind) {
+  return kind == EffectKind::charge || kind == EffectKind::find_charge ||
+         kind == EffectKind::close_charge;
+}
+
+bool is_about_fulfillment(EffectKind kind) {
+  return kind == EffectKind::fulfill || kind == EffectKind::find_fulfillment ||
+         kind == EffectKind::close_fulfillment;
+}
+
+Effect effect_of(const Order& order, EffectKind kind) {
+  return {kind, effect_key(order, kind)};
+}
+
+Step charge_step(const Order& order, const SagaPolicy& policy, Instant now) {
+  if (order.total.minor_units == 0) {
+    if (is_exhausted(order, policy)) return dead_lettered(order, Stage::payment, policy, now);
+    Order next = moved(order, {Status::charged, Stage::payment, Reason::nothing_to_charge}, now);
+    next.handover = policy.fulfillment == FulfillmentMode::hook ? Handover::open : Handover::none;
+    return Advance{std::move(next)};
+  }
+  const bool key_too_old =
+      now - order.charge_since >= Duration{policy.gateway_key_retention.us - kKeyMargin.us};
+  if (is_exhausted(order, policy) || key_too_old) return effect_of(order, EffectKind::close_charge);
+  return effect_of(order, EffectKind::charge);
+}
+
+Step fulfill_step(const Order& order, const SagaPolicy& policy, Instant now) {
+  if (order.handover == Handover::none) {
+    Order next =
+        moved(order, {Status::fulfilled, Stage::fulfillment, Reason::receipt_issued, 1}, now);
+    next.holds_stock = false;
+    return Advance{std::move(next), StockMove::sell};
+  }
+  if (is_exhausted(order, policy)) return effect_of(order, EffectKind::close_fulfillment);
+  return effect_of(order, EffectKind::fulfill);
+}
+
+Step unwind_step(const Order& order, Instant now) {
+  if (order.handover == Handover::open) return effect_of(order, EffectKind::close_fulfillment);
+  if (order.charge == Charge::open) return effect_of(order, EffectKind::close_charge);
+  if (order.charge == Charge::captured) return effect_of(order, EffectKind::refund);
+  return unwound(order, Reason::nothing_held, now);
+}
+
+Step after_charge(const Order& order, EffectKind kind, const Outcome& outcome,
+                  const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
+  switch (outcome.kind) {
+    case OutcomeKind::done:
+      return captured(order, outcome, policy, moment.now);
+    case OutcomeKind::refused:
+      return declined(order, moment.now);
+    case OutcomeKind::closed:
+      return charge_closed(order, policy, moment.now);
+    case OutcomeKind::transient:
+    case OutcomeKind::permanent:
+      if (kind != EffectKind::charge) return backed_off(policy, moment, tries);
+      return failed_attempt(order, Stage::payment,
+                            outcome.kind == OutcomeKind::transient ? Reason::gateway_unavailable
+                                                                   : Reason::gateway_rejected,
+                            policy, moment);
+    case OutcomeKind::unknown:
+      if (kind == EffectKind::charge) return effect_of(order, EffectKind::find_charge);
+      return backed_off(policy, moment, tries);
+    case OutcomeKind::not_found:
+    case OutcomeKind::unavailable:
+      return backed_off(policy, moment, tries);
+  }
+  return backed_off(policy, moment, tries);
+}
+
+Step after_fulfillment(const Order& order, EffectKind kind, const Outcome& outcome,
+                       const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
+  const Instant now = moment.now;
+  switch (outcome.kind) {
+    case OutcomeKind::done: {
+      Order next = moved(
+          order,
+          {Status::fulfilled, Stage::fulfillment, Reason::receipt_issued, order.attempts + 1}, now);
+      next.handover = Handover::accepted;
+      next.holds_stock = false;
+      return Advance{std::move(next), StockMove::sell};
+    }
+    case OutcomeKind::refused:
+    case OutcomeKind::permanent:
+    case OutcomeKind::closed: {
+      if (outcome.kind == OutcomeKind::permanent && kind != EffectKind::fulfill) {
+        return backed_off(policy, moment, tries);
+      }
+      const bool gave_up = outcome.kind == OutcomeKind::closed && is_exhausted(order, policy);
+      const Reason reason = gave_up ? order.last_error : Reason::fulfillment_refused;
+      Advance advance = compensate(order, Stage::fulfillment, reason, now);
+      advance.next.handover = Handover::closed;
+      if (gave_up) {
+        advance.next.dead_letter = mark_of(order, Stage::fulfillment, now);
+        advance.next.dead_letter->state = DeadLetterState::compensated;
+      }
+      return advance;
+    }
+    case OutcomeKind::transient:
+      if (kind != EffectKind::fulfill) return backed_off(policy, moment, tries);
+      return failed_attempt(order, Stage::fulfillment, Reason::fulfillment_unavailable, policy,
+                            moment);
+    case OutcomeKind::unknown:
+      if (kind == EffectKind::fulfill) return effect_of(order, EffectKind::find_fulfillment);
+      return backed_off(policy, moment, tries);
+    case OutcomeKind::not_found:
+    case OutcomeKind::unavailable:
+      return backed_off(policy, moment, tries);
+  }
+  return backed_off(policy, moment, tries);
+}
+
+Step after_unwinding(const Order& order, EffectKind kind, const Outcome& outcome,
+                     const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
+  const Instant now = moment.now;
+  if (is_about_charge(kind)) {
+    if (order.charge != Charge::open) return Wait{now};
+    Order changed = order;
+    if (outcome.kind == OutcomeKind::done) {
+      changed.charge = Charge::captured;
+      changed.capture_reference = outcome.reference;
+      return unwound(changed, Reason::charge_resolved_captured, now);
+    }
+    if (outcome.kind == OutcomeKind::closed || outcome.kind == OutcomeKind::refused) {
+      changed.charge = Charge::closed;
+      return unwound(changed, Reason::nothing_held, now);
+    }
+    // Whatever else a charge or a find said, the close that is next decides.
+    if (kind != EffectKind::close_charge) return Wait{now};
+    return backed_off(policy, moment, tries);
+  }
+  if (is_about_fulfillment(kind)) {
+    if (order.handover != Handover::open) return Wait{now};
+    if (outcome.kind == OutcomeKind::done || outcome.kind == OutcomeKind::closed ||
+        outcome.kind == OutcomeKind::refused) {
+      Order changed = order;
+      // Also where the fulfiller had accepted: the cancellation was acknowledged first.
+      changed.handover = outcome.kind == OutcomeKind::done ? Handover::accepted : Handover::closed;
+      return unwound(changed, order.reason, now);
+    }
+    if (kind != EffectKind::close_fulfillment) return Wait{now};
+    return backed_off(policy, moment, tries);
+  }
+  if (order.charge != Charge::captured) return Wait{now};
+  if (outcome.kind == OutcomeKind::done) {
+    Order changed = order;
+    changed.charge = Charge::refunded;
+    return unwound(changed, Reason::refunded, now);
+  }
+  const bool refused =
+      outcome.kind == OutcomeKind::refused || outcome.kind == OutcomeKind::permanent;
+  if (refused && order.last_error != Reason::refund_refused) {
+    // Recorded once; the refund is owed and tried on without end, and not a line each time.
+    Order next = moved(order, {order.status, Stage::payment, Reason::refund_refused}, now);
+    next.reason = order.reason;
+    next.last_error = Reason::refund_refused;
+    next.due = backed_off(policy, moment, tries).until;
+    return Advance{std::move(next)};
+  }
+  return backed_off(policy, moment, tries);
+}
+
+}  // namespace
+
+Order place(Order draft, Instant now) {
+  draft.created_at = now;
+  draft.updated_at = now;
+  draft.status = Status::placed;
+  draft.version = {1};
+  draft.reason = Reason::none;
+  draft.due = now;
+  draft.timeline = {{.version = {1},
+                     .at = now,
+                     .from = std::nullopt,
+                     .to = Status::placed,
+                     .stage = Stage::ingest,
+                     .reason = Reason::accepted}};
+  return draft;
+}
+
+Step next_step(const Order& order, const SagaPolicy& policy, Moment moment) {
+  PENSTOCK_CHECK(!is_terminal(order.status), "a terminal order has no next step");
+  if (is_open_dead_letter(order)) {
+    const Instant until = order.dead_letter->at + policy.dead_letter_hold;
+    if (moment.now < until) return Wait{until};
+    return give_up(order, DeadLetterState::compensated, Reason::dead_letter_expired, moment.now);
+  }
+  if (moment.now < order.due) return Wait{order.due};
+  switch (order.status) {
+    case Status::placed: {
+      Order next =
+          moved(order, {Status::reserved, Stage::inventory, Reason::stock_reserved, 1}, moment.now);
+      next.holds_stock = true;
+      next.charge = order.total.minor_units == 0 ? Charge::none : Charge::open;
+      next.charge_since = moment.now;
+      return Advance{std::move(next), StockMove::reserve};
+    }
+    case Status::reserved:
+      return charge_step(order, policy, moment.now);
+    case Status::charged:
+      return fulfill_step(order, policy, moment.now);
+    default:
+      return unwind_step(order, moment.now);
+  }
+}
+
+Advance reject(const Order& order, Reason reason, Instant now) {
+  return {moved(order, {Status::rejected, Stage::inventory, reason, 1}, now)};
+}
+
+Order reject_instead(Order reserved, Reason reason) {
+  PENSTOCK_CHECK(reserved.status == Status::reserved && !reserved.timeline.empty(),
+                 "only a reservation can fail for stock");
+  Event& last = reserved.timeline.back();
+  PENSTOCK_CHECK(last.to == Status::reserved && last.from == Status::placed,
+                 "the reservation is the last event");
+  last.to = Status::rejected;
+  last.reason = reason;
+  reserved.status = Status::rejected;
+  reserved.reason = reason;
+  reserved.holds_stock = false;
+  reserved.charge = Charge::none;
+  reserved.charge_since = {};
+  return reserved;
+}
+
+Step after_effect(const Order& order, EffectKind kind, const Outcome& outcome,
+                  const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
+  switch (order.status) {
+    case Status::reserved:
+      if (!is_about_charge(kind) || order.charge != Charge::open) return Wait{moment.now};
+      return after_charge(order, kind, outcome, policy, moment, tries);
+    case Status::charged:
+      if (!is_about_fulfillment(kind)) return Wait{moment.now};
+      return after_fulfillment(order, kind, outcome, policy, moment, tries);
+    case Status::cancelling:
+      return after_unwinding(order, kind, outcome, policy, moment, tries);
+    default:
+      return Wait{moment.now};
+  }
+}
+
+std::expected<std::optional<Advance>, RequestError> cancel(const Order& order, Instant now) {
+  constexpr Reason kReason = Reason::cancelled_by_request;
+  std::optional<Advance> advance;
+  switch (order.status) {
+    case Status::fulfilled:
+    case Status::rejected:
+      return std::unexpected(RequestError::already_terminal);
+    case Status::cancelling:
+    case Status::cancelled:
+      return std::optional<Advance>{};
+    case Status::placed:
+      advance = Advance{moved(order, {Status::cancelled, Stage::ingest, kReason}, now)};
+      break;
+    case Status::reserved:
+    case Status::charged:
+      advance = compensate(order, *stage_of(order.status), kReason, now);
+      break;
+  }
+  if (is_open_dead_letter(order)) {
+    advance->next.dead_letter->state = DeadLetterState::compensated;
+  }
+  return advance;
+}
+
+std::expected<Advance, RequestError> redrive(const Order& order, Instant now) {
+  if (is_terminal(order.status) || !is_open_dead_letter(order)) {
+    return std::unexpected(RequestError::not_a_dead_letter);
+  }
+  if (order.timeline.size() + limits::kTimelineReserve >= limits::kMaxTimelineEvents) {
+    return std::unexpected(RequestError::timeline_full);
+  }
+  Order next = moved(order, {order.status, order.dead_letter->stage, Reason::redriven}, now);
+  next.dead_letter.reset();
+  next.redrives += 1;
+  next.attempts = 0;
+  next.first_error = Reason::none;
+  next.last_error = Reason::none;
+  next.first_failed_at = {};
+  if (order.charge == Charge::closed) {
+    next.charge = Charge::open;
+    next.key_generation += 1;
+    next.charge_since = now;
+  }
+  return Advance{std::move(next)};
+}
+
+std::expected<Advance, RequestError> discard(const Order& order, Instant now) {
+  if (is_terminal(order.status) || !is_open_dead_letter(order)) {
+    return std::unexpected(RequestError::not_a_dead_letter);
+  }
+  return give_up(order, DeadLetterState::discarded, Reason::discarded, now);
+}
+
+Advance dead_letter_interrupted(const Order& order, const SagaPolicy& policy, Instant now) {
+  Order blamed = order;
+  blamed.last_error = Reason::interrupted;
+  if (order.first_error == Reason::none) {
+    blamed.first_error = Reason::interrupted;
+    blamed.first_failed_at = now;
+  }
+  switch (order.status) {
+    case Status::placed:
+      return dead_lettered(blamed, Stage::inventory, policy, now);
+    case Status::charged: {
+      Advance advance = compensate(blamed, Stage::fulfillment, Reason::interrupted, now);
+      advance.next.dead_letter = mark_of(blamed, Stage::fulfillment, now);
+      advance.next.dead_letter->state = DeadLetterState::compensated;
+      return advance;
+    }
+    default:
+      // reserved: next_step closes the charge, then marks; cancelling never gives up.
+      return {moved(blamed, {order.status, Stage::payment, Reason::interrupted}, now)};
+  }
+}
+
+std::string effect_key(const Order& order, EffectKind kind) {
+  std::string key = order.id.str();
+  if (kind == EffectKind::refund) return key += "/refund";
+  if (is_about_fulfillment(kind)) return key += "/fulfill";
+  key += "/charge";
+  if (order.key_generation > 0) key += "." + std::to_string(order.key_generation);
+  return key;
+}
+
+}  // namespace penstock::domain

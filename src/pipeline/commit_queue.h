@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "domain/instant.h"
+#include "ports/order_store.h"
+
+namespace penstock::pipeline {
+
+/// Takes the result of one command once its batch is durable, or the error that ended it.
+using Then = std::move_only_function<void(std::expected<ports::CommandResult, ports::StoreError>)>;
+
+/// The commands that wait for the next group commit, in order.
+class CommitQueue {
+ public:
+  CommitQueue(ports::OrderStore& store, std::size_t max_batch)
+      : store_(store), max_batch_(max_batch) {}
+
+  void add(ports::Command command, Then then);
+
+  /// Applies one batch, at most max_batch commands, and passes the results on. What a result adds
+  /// goes into the next batch. While the store is unavailable, new orders and requests are told so
+  /// and transitions wait: the outcome of an effect is never dropped.
+  void flush(domain::Now now);
+
+  bool empty() const { return waiting_.empty(); }
+  std::size_t size() const { return waiting_.size(); }
+  /// True if a full batch is waiting: nothing more should be claimed.
+  bool full() const { return waiting_.size() >= max_batch_; }
+  /// When the next flush may succeed.
+  domain::Instant retry_at() const { return retry_at_; }
+  std::optional<ports::StoreError> failure() const { return failure_; }
+  std::size_t batches() const { return batches_; }
+  std::size_t commands() const { return commands_; }
+
+ private:
+  struct Waiting {
+    ports::Command command;
+    Then then;
+  };
+
+  void stop(std::vector<Then>& thens, ports::StoreError error);
+  void put_back(std::vector<ports::Command>& commands, std::vector<Then>& thens,
+                domain::Instant now);
+
+  ports::OrderStore& store_;
+  std::size_t max_batch_;
+  std::deque<Waiting> waiting_;
+  std::vector<ports::Command> batch_;
+  std::vector<Then> thens_;
+  domain::Instant retry_at_;
+  std::optional<ports::StoreError> failure_;
+  std::size_t batches_ = 0;
+  std::size_t commands_ = 0;
+};
+
+}  // namespace penstock::pipeline

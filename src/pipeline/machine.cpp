@@ -1,0 +1,153 @@
+#include "pipeline/machine.h"
+
+#include <string>
+#include <utility>
+
+#include "domain/limits.h"
+
+namespace penstock::pipeline {
+
+using domain::Instant;
+using domain::Now;
+using domain::Stage;
+
+Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
+    : parts_(parts),
+      options_(options),
+      commits_(parts.store, options.max_batch),
+      steps_(
+          parts, options_, commits_, meter_, [this](const Landing& landing) { landed(landing); },
+          now),
+      notification_(parts, commits_, meter_) {
+  options_.saga.fulfillment =
+      parts.fulfiller == nullptr ? domain::FulfillmentMode::accepts : domain::FulfillmentMode::hook;
+}
+
+void Pipeline::Machine::poll(Now now) {
+  meter_.tick(now.wall);
+  steps_.take_replies(now);
+  take_requests(now);
+  redrive_some(now);
+  commits_.flush(now);
+  if (commits_.failure()) {
+    while (!requests_.empty()) {
+      refuse(requests_.front(), Refusal::abandoned);
+      requests_.pop_front();
+    }
+    return;
+  }
+  steps_.claim_and_send(now);
+  if (options_.stages.notification) notification_.run(now);
+  waiters_.expire(now.wall);
+}
+
+void Pipeline::Machine::take_requests(Now now) {
+  while (!requests_.empty() && !commits_.full()) {
+    Request request = std::move(requests_.front());
+    requests_.pop_front();
+    std::visit([&](auto& asked) { handle(std::move(asked), now); }, request);
+  }
+}
+
+void Pipeline::Machine::redrive_some(Now now) {
+  for (const domain::OrderId& id : redrives_.take(options_.max_batch / 4, now)) {
+    const auto stored = parts_.reader.find(id);
+    if (!stored || !*stored) continue;
+    auto advance = redrive((*stored)->order, now.wall);
+    if (advance) steps_.commit((*stored)->order.version, std::move(*advance), nullptr);
+  }
+}
+
+std::optional<Instant> Pipeline::Machine::next_due(Now now) const {
+  if (commits_.failure()) return std::nullopt;
+  if (!requests_.empty() || steps_.claimed()) return now.wall;
+  std::optional<Instant> due = steps_.next_due();
+  const auto sooner = [&due](std::optional<Instant> other) {
+    if (other && (!due || *other < *due)) due = other;
+  };
+  if (!commits_.empty()) sooner(commits_.retry_at());
+  sooner(waiters_.next_due());
+  sooner(redrives_.next_due());
+  sooner(notification_.next_due());
+  return due;
+}
+
+bool Pipeline::Machine::idle() const {
+  return requests_.empty() && commits_.empty() && !steps_.busy() && !notification_.busy();
+}
+
+void Pipeline::Machine::landed(const Landing& landing) {
+  meter_.landed(landing);
+  if (domain::is_terminal(landing.status)) waiters_.ended(landing.order);
+  if (landing.dead_lettered) {
+    parts_.log.write(ports::LogLevel::warning, "order dead-lettered",
+                     {{"correlation_id", landing.correlation.str()},
+                      {"tenant_id", landing.tenant.str()},
+                      {"order_id", landing.order.str()},
+                      {"stage", to_string(landing.events.back().stage)},
+                      {"code", to_string(landing.error)}});
+  }
+  if (parts_.log.enabled(ports::LogLevel::debug)) log_landing(landing);
+}
+
+void Pipeline::Machine::log_landing(const Landing& landing) {
+  for (const domain::Event& event : landing.events) {
+    parts_.log.write(ports::LogLevel::debug, "step",
+                     {{"correlation_id", landing.correlation.str()},
+                      {"tenant_id", landing.tenant.str()},
+                      {"order_id", landing.order.str()},
+                      {"stage", to_string(event.stage)},
+                      {"from", event.from ? to_string(*event.from) : ""},
+                      {"to", to_string(event.to)},
+                      {"attempt", std::to_string(event.attempt)},
+                      {"code", to_string(event.reason)}});
+  }
+}
+
+Statistics Pipeline::Machine::statistics(Now now) const {
+  Statistics result = meter_.snapshot();
+  const ports::StoreDepth depth = parts_.store.depth();
+  for (std::size_t index = 0; index < result.stages.size(); ++index) {
+    StageStatistics& stage = result.stages[index];
+    const auto name = static_cast<Stage>(index);
+    stage.depth = depth.stages[index];
+    if (stage.depth.oldest) stage.oldest_age = now.wall - *stage.depth.oldest;
+    stage.in_flight = steps_.in_flight(name);
+    stage.paused = steps_.paused(name, now.wall);
+  }
+  StageStatistics& notification = result.stages[static_cast<std::size_t>(Stage::notification)];
+  notification.depth.ready = depth.terminal_batches + depth.deliveries;
+  result.active = depth.active;
+  result.owed_refunds = depth.owed_refunds;
+  result.deliveries_waiting = depth.deliveries;
+  result.open_dead_letters = depth.open_dead_letters;
+  result.unresolved = steps_.unresolved_count();
+  result.commits = commits_.batches();
+  result.commands = commits_.commands();
+  return result;
+}
+
+Pipeline::Pipeline(Parts parts, PipelineOptions options, Now now)
+    : machine_(std::make_unique<Machine>(parts, options, now)) {}
+Pipeline::~Pipeline() = default;
+
+void Pipeline::submit(Request request) {
+  machine_->submit(std::move(request));
+}
+void Pipeline::poll(Now now) {
+  machine_->poll(now);
+}
+std::optional<Instant> Pipeline::next_due(Now now) const {
+  return machine_->next_due(now);
+}
+void Pipeline::drain() {
+  machine_->drain();
+}
+bool Pipeline::idle() const {
+  return machine_->idle();
+}
+std::optional<ports::StoreError> Pipeline::failure() const {
+  return machine_->failure();
+}
+
+}  // namespace penstock::pipeline

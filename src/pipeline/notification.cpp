@@ -1,0 +1,191 @@
+#include "pipeline/notification.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "domain/limits.h"
+#include "domain/retry.h"
+
+namespace penstock::pipeline {
+namespace {
+
+constexpr std::size_t kMaxOpenBatches = 64;
+constexpr std::size_t kMaxOpenCopies = 4096;
+
+}  // namespace
+
+NotificationStage::NotificationStage(Parts parts, CommitQueue& commits, Meter& meter)
+    : parts_(parts), commits_(commits), meter_(meter) {}
+
+void NotificationStage::run(domain::Now now) {
+  if (parts_.receipts != nullptr) take_copy_replies(now);
+  if (parts_.notifier != nullptr) take_delivery_replies(now);
+  if (batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) take_batches();
+  if (!to_copy_.empty()) {
+    parts_.receipts->submit(to_copy_);
+    to_copy_.clear();
+  }
+  if (parts_.notifier != nullptr) send_deliveries(now);
+}
+
+void NotificationStage::take_batches() {
+  auto taken = parts_.store.take_terminal_batches(kMaxOpenBatches - batches_.size());
+  if (!taken) return;
+  for (const ports::TerminalBatch& terminal : *taken) {
+    Batch& batch = batches_[terminal.sequence];
+    batch.orders = terminal.entries.size();
+    for (const auto& entry : terminal.entries) {
+      log_ended(entry);
+      if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
+        copy_receipt(terminal.sequence, entry);
+      }
+      if (parts_.notifier == nullptr) continue;
+      const auto contract = parts_.reader.contract(entry.tenant);
+      if (contract && contract->webhook && !contract->webhook->disabled) {
+        batch.deliveries.push_back(entry.order);
+      }
+    }
+    if (batch.copies_open == 0) finish(terminal.sequence);
+  }
+}
+
+void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {
+  if (!parts_.log.enabled(ports::LogLevel::debug)) return;
+  const auto stored = parts_.reader.find(entry.order);
+  if (!stored || !*stored) return;
+  parts_.log.write(ports::LogLevel::debug, "order ended",
+                   {{"correlation_id", (*stored)->order.correlation.str()},
+                    {"tenant_id", entry.tenant.str()},
+                    {"order_id", entry.order.str()},
+                    {"stage", to_string(domain::Stage::notification)},
+                    {"code", to_string(entry.status)}});
+}
+
+void NotificationStage::copy_receipt(std::uint64_t batch,
+                                     const ports::TerminalBatch::Entry& entry) {
+  auto stored = parts_.reader.find(entry.order);
+  // A record that cannot be read is the store's to report; it has no bytes to copy.
+  if (!stored || !*stored || (*stored)->receipt.empty()) return;
+  const std::uint64_t ticket = next_ticket_++;
+  ports::ReceiptCopy copy{ticket, entry.order, entry.tenant, std::move((*stored)->receipt)};
+  to_copy_.push_back(copy);
+  copies_.emplace(ticket, Copy{batch, std::move(copy), 0, {}});
+  batches_[batch].copies_open += 1;
+}
+
+void NotificationStage::take_copy_replies(domain::Now now) {
+  std::vector<ports::CopyReply> replies;
+  parts_.receipts->poll(replies);
+  for (const ports::CopyReply& reply : replies) {
+    const auto found = copies_.find(reply.ticket);
+    if (found == copies_.end()) continue;
+    Copy& copy = found->second;
+    if (reply.outcome == ports::CopyOutcome::failed) {
+      // Retried without limit: a copy is never a reason to touch the order.
+      copy.failures += 1;
+      copy.retry_at = now.wall + domain::Backoff{}.pause(copy.failures, parts_.random.next());
+      continue;
+    }
+    const std::uint64_t sequence = copy.batch;
+    copies_.erase(found);
+    if (--batches_[sequence].copies_open == 0) finish(sequence);
+  }
+  for (auto& [ticket, copy] : copies_) {
+    if (copy.retry_at.us == 0 || now.wall < copy.retry_at) continue;
+    copy.retry_at = {};
+    to_copy_.push_back(copy.copy);
+  }
+}
+
+std::optional<domain::Instant> NotificationStage::next_due() const {
+  std::optional<domain::Instant> due;
+  for (const auto& [ticket, copy] : copies_) {
+    if (copy.retry_at.us != 0 && (!due || copy.retry_at < *due)) due = copy.retry_at;
+  }
+  return due;
+}
+
+void NotificationStage::finish(std::uint64_t sequence) {
+  Batch& batch = batches_[sequence];
+  commits_.add(ports::FinishTerminalBatch{.sequence = sequence,
+                                          .deliveries = std::exchange(batch.deliveries, {})},
+               [this, sequence](const auto& result) {
+                 if (!result) return;
+                 meter_.notified(batches_[sequence].orders);
+                 batches_.erase(sequence);
+               });
+}
+
+void NotificationStage::send_deliveries(domain::Now now) {
+  if (sent_.size() >= domain::limits::kMaxDeliveriesInFlight) return;
+  auto due =
+      parts_.store.take_deliveries(domain::limits::kMaxDeliveriesInFlight - sent_.size(), now);
+  if (!due) return;
+  std::vector<ports::NotificationRequest> requests;
+  for (const ports::Delivery& delivery : *due) {
+    const Sent sent{delivery.order, delivery.tenant, delivery.attempt};
+    const auto contract = parts_.reader.contract(delivery.tenant);
+    auto stored = parts_.reader.find(delivery.order);
+    const bool wanted = contract && contract->webhook && !contract->webhook->disabled;
+    if (!wanted || !stored || !*stored) {
+      end_attempt(sent, domain::Reason::endpoint_gone, now);
+      continue;
+    }
+    const std::uint64_t ticket = next_ticket_++;
+    requests.push_back({.ticket = ticket,
+                        .webhook = *contract->webhook,
+                        .order = std::move((*stored)->order),
+                        .attempt = delivery.attempt,
+                        .now = now.wall});
+    sent_.emplace(ticket, sent);
+  }
+  if (!requests.empty()) parts_.notifier->submit(requests);
+}
+
+void NotificationStage::take_delivery_replies(domain::Now now) {
+  std::vector<ports::NotificationReply> replies;
+  parts_.notifier->poll(replies);
+  for (const ports::NotificationReply& reply : replies) {
+    auto entry = sent_.extract(reply.ticket);
+    if (entry.empty()) continue;
+    const Sent& sent = entry.mapped();
+    meter_.delivery(reply.outcome == ports::NotificationOutcome::delivered);
+    switch (reply.outcome) {
+      case ports::NotificationOutcome::delivered:
+        end_attempt(sent, domain::Reason::delivered, now);
+        break;
+      case ports::NotificationOutcome::failed:
+        end_attempt(sent, domain::Reason::delivery_failed, now);
+        break;
+      case ports::NotificationOutcome::gone:
+        disable_webhook(sent.tenant);
+        end_attempt(sent, domain::Reason::endpoint_gone, now);
+        break;
+    }
+  }
+}
+
+void NotificationStage::end_attempt(const Sent& sent, domain::Reason reason, domain::Now now) {
+  ports::DeliveryAttempt attempt{
+      .order = sent.order, .attempt = sent.attempt, .reason = reason, .next_due = std::nullopt};
+  if (reason == domain::Reason::delivery_failed) {
+    if (const auto pause = domain::webhook_pause(sent.attempt + 1)) {
+      attempt.next_due = now.wall + *pause;
+    } else {
+      attempt.reason = domain::Reason::delivery_gave_up;
+    }
+  }
+  commits_.add(attempt, [](const auto&) {});
+}
+
+void NotificationStage::disable_webhook(const domain::TenantId& tenant) {
+  auto contract = parts_.reader.contract(tenant);
+  if (!contract || !contract->webhook || contract->webhook->disabled) return;
+  contract->webhook->disabled = true;
+  parts_.log.write(
+      ports::LogLevel::warning, "webhook disabled: its endpoint answered 410",
+      {{"tenant_id", tenant.str()}, {"code", to_string(domain::Reason::endpoint_gone)}});
+  commits_.add(ports::PutContract{tenant, std::move(*contract)}, [](const auto&) {});
+}
+
+}  // namespace penstock::pipeline

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "pipeline/commit_queue.h"
+#include "pipeline/meter.h"
+#include "pipeline/pipeline.h"
+
+namespace penstock::pipeline {
+
+/// The fifth stage: what follows a terminal commit. Works off terminal batches (log entry, receipt
+/// copy, the tenant's webhook deliveries) and then the deliveries on their own schedule. Never
+/// changes an order.
+class NotificationStage {
+ public:
+  NotificationStage(Parts parts, CommitQueue& commits, Meter& meter);
+
+  void run(domain::Now now);
+
+  /// When a receipt copy is to be tried again.
+  std::optional<domain::Instant> next_due() const;
+
+  bool busy() const { return !batches_.empty() || !sent_.empty(); }
+
+ private:
+  struct Batch {
+    std::vector<domain::OrderId> deliveries;
+    std::size_t orders = 0;
+    std::size_t copies_open = 0;
+  };
+  struct Copy {
+    std::uint64_t batch = 0;
+    ports::ReceiptCopy copy;
+    std::uint32_t failures = 0;
+    domain::Instant retry_at;  ///< zero while it is being written
+  };
+  struct Sent {
+    domain::OrderId order;
+    domain::TenantId tenant;
+    std::int32_t attempt = 1;
+  };
+
+  void take_batches();
+  void log_ended(const ports::TerminalBatch::Entry& entry);
+  void copy_receipt(std::uint64_t batch, const ports::TerminalBatch::Entry& entry);
+  void take_copy_replies(domain::Now now);
+  void finish(std::uint64_t sequence);
+  void take_delivery_replies(domain::Now now);
+  void send_deliveries(domain::Now now);
+  void end_attempt(const Sent& sent, domain::Reason reason, domain::Now now);
+  void disable_webhook(const domain::TenantId& tenant);
+
+  Parts parts_;
+  CommitQueue& commits_;
+  Meter& meter_;
+  std::uint64_t next_ticket_ = 1;
+  std::unordered_map<std::uint64_t, Batch> batches_;
+  std::unordered_map<std::uint64_t, Copy> copies_;
+  std::unordered_map<std::uint64_t, Sent> sent_;
+  std::vector<ports::ReceiptCopy> to_copy_;
+};
+
+}  // namespace penstock::pipeline

@@ -1,0 +1,380 @@
+#include "pipeline/step_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "domain/limits.h"
+#include "pipeline/receipt.h"
+
+namespace penstock::pipeline {
+
+using domain::Advance;
+using domain::EffectKind;
+using domain::Now;
+using domain::Order;
+using domain::OutcomeKind;
+using domain::Stage;
+
+namespace {
+
+constexpr std::array kDrivenStages{Stage::inventory, Stage::payment, Stage::fulfillment};
+constexpr domain::Duration kBoundsLook = domain::Duration::milliseconds(100);
+/// How long an order that must run alone gives way to what is in flight.
+constexpr domain::Duration kGiveWay = domain::Duration::milliseconds(10);
+/// How long a charge is held back while dead letters or owed refunds are at their bound.
+constexpr domain::Duration kHoldBack = domain::Duration::seconds(1);
+
+std::size_t index_of(Stage stage) {
+  return static_cast<std::size_t>(stage);
+}
+
+Stage stage_of_effect(EffectKind kind) {
+  switch (kind) {
+    case EffectKind::charge:
+    case EffectKind::find_charge:
+    case EffectKind::close_charge:
+    case EffectKind::refund:
+      return Stage::payment;
+    case EffectKind::fulfill:
+    case EffectKind::find_fulfillment:
+    case EffectKind::close_fulfillment:
+      return Stage::fulfillment;
+  }
+  return Stage::payment;
+}
+
+}  // namespace
+
+StepLoop::StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& commits, Meter& meter,
+                   std::function<void(const Landing&)> landed, Now now)
+    : parts_(parts),
+      options_(options),
+      commits_(commits),
+      meter_(meter),
+      landed_(std::move(landed)),
+      careful_(parts.store, now),
+      now_(now) {}
+
+void StepLoop::take_replies(Now now) {
+  now_ = now;
+  gateway_replies_.clear();
+  parts_.gateway.poll(gateway_replies_, now);
+  fulfillment_replies_.clear();
+  if (parts_.fulfiller != nullptr) parts_.fulfiller->poll(fulfillment_replies_);
+  if (careful_.careful()) {
+    std::vector<domain::OrderId> running;
+    const auto add = [&](std::uint64_t ticket) {
+      if (const auto found = in_flight_.find(ticket); found != in_flight_.end()) {
+        running.push_back(found->second.order.id);
+      }
+    };
+    for (const auto& answered : gateway_replies_) add(answered.ticket);
+    for (const auto& answered : fulfillment_replies_) add(answered.ticket);
+    careful_.mark(running);
+  }
+  for (auto& answered : gateway_replies_) reply(answered.ticket, std::move(answered.outcome), now);
+  for (auto& answered : fulfillment_replies_) {
+    reply(answered.ticket, std::move(answered.outcome), now);
+  }
+}
+
+void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
+  auto entry = in_flight_.extract(ticket);
+  if (entry.empty()) return;
+  InFlight flight = std::move(entry.mapped());
+  const Stage stage = stage_of_effect(flight.kind);
+  in_flight_by_stage_[index_of(stage)] -= 1;
+  meter_.effect(flight.kind, outcome.kind);
+  if (outcome.kind == OutcomeKind::unavailable) {
+    pauses_[index_of(stage)].peer_was_away(now.wall);
+  } else {
+    pauses_[index_of(stage)].peer_answered();
+  }
+  note_answer(flight, outcome);
+  std::uint32_t unanswered = 1;
+  if (!limbo_.empty()) {
+    if (const auto found = limbo_.find(flight.order.id); found != limbo_.end()) {
+      unanswered = std::max(1U, found->second.unanswered);
+    }
+  }
+  domain::Step step =
+      after_effect(flight.order, flight.kind, outcome, options_.saga, moment(now), unanswered);
+  proceed(std::move(flight.order), std::move(step),
+          {.effect = flight.kind, .outcome = std::move(outcome)}, now);
+}
+
+void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcome) {
+  if (outcome.kind == OutcomeKind::unknown || outcome.kind == OutcomeKind::not_found) {
+    Limbo& limbo = limbo_[flight.order.id];
+    if (limbo.unanswered == 0) {
+      limbo.tenant = flight.order.tenant;
+      limbo.since = flight.since;
+    }
+    limbo.unanswered += 1;
+  } else if (outcome.kind != OutcomeKind::unavailable && !limbo_.empty()) {
+    limbo_.erase(flight.order.id);
+  }
+}
+
+void StepLoop::proceed(Order order, domain::Step step, Cause cause, Now now) {
+  if (auto* wait = std::get_if<domain::Wait>(&step)) {
+    if (!limbo_.empty()) {
+      if (const auto found = limbo_.find(order.id); found != limbo_.end()) {
+        found->second.next_try = wait->until;
+      }
+    }
+    if (cause.holds_lease) parts_.store.release(order.id, std::max(wait->until, now.wall));
+    return;
+  }
+  if (auto* effect = std::get_if<domain::Effect>(&step)) {
+    // Without the lease somebody else is at this order and will ask for what it needs.
+    if (cause.holds_lease) want(std::move(order), std::move(*effect), now);
+    return;
+  }
+  commit_decided(order.version, chain(std::get<Advance>(std::move(step)), now), std::move(cause));
+}
+
+// Steps share a commit where no effect lies between them and stock moves only once. A reservation
+// ends the chain: the store may turn it into a rejection.
+Advance StepLoop::chain(Advance advance, Now now) {
+  while (advance.stock != domain::StockMove::reserve && !is_terminal(advance.next.status)) {
+    const auto stage = stage_of(advance.next.status);
+    if (!stage || !runs(*stage)) break;
+    domain::Step step = next_step(advance.next, options_.saga, moment(now));
+    auto* further = std::get_if<Advance>(&step);
+    if (further == nullptr) break;
+    const bool both_move =
+        advance.stock != domain::StockMove::none && further->stock != domain::StockMove::none;
+    if (both_move) break;
+    if (further->stock == domain::StockMove::none) further->stock = advance.stock;
+    advance = std::move(*further);
+  }
+  return advance;
+}
+
+void StepLoop::commit_decided(domain::Version read, Advance advance, Cause cause) {
+  commit(read, std::move(advance),
+         [this, cause = std::move(cause)](
+             std::expected<ports::CommandResult, ports::StoreError> result) mutable {
+           if (!result) return;
+           auto& committed = std::get<ports::CommitResult>(*result);
+           if (committed.outcome == ports::CommitOutcome::stale && committed.current) {
+             meter_.stale_commit();
+             decide_again(*committed.current, cause);
+           }
+         });
+}
+
+// A stale commit is discarded, the outcome of its effect never. The lease went with the commit that
+// came first.
+void StepLoop::decide_again(const Order& current, const Cause& cause) {
+  if (!cause.effect || is_terminal(current.status)) return;
+  domain::Step step =
+      after_effect(current, *cause.effect, cause.outcome, options_.saga, moment(now_), 1);
+  Cause again = cause;
+  again.holds_lease = false;
+  proceed(current, std::move(step), std::move(again), now_);
+}
+
+void StepLoop::commit(domain::Version read, Advance advance, Then then) {
+  const bool log_steps = parts_.log.enabled(ports::LogLevel::debug);
+  Landing landing = landing_of(advance.next, read, log_steps);
+  ports::Commit command;
+  command.next = std::move(advance.next);
+  command.read = read;
+  command.stock = advance.stock;
+  if (command.next.status == domain::Status::fulfilled) {
+    command.receipt = render_receipt(command.next);
+  }
+  commits_.add(std::move(command),
+               [this, read, log_steps, landing = std::move(landing), then = std::move(then)](
+                   std::expected<ports::CommandResult, ports::StoreError> result) mutable {
+                 if (result) {
+                   const auto& committed = std::get<ports::CommitResult>(*result);
+                   if (committed.outcome == ports::CommitOutcome::committed) {
+                     landed_(landing);
+                   } else if (committed.outcome == ports::CommitOutcome::short_of_stock) {
+                     landed_(landing_of(*committed.current, read, log_steps));
+                   }
+                 }
+                 if (then) then(std::move(result));
+               });
+}
+
+bool StepLoop::runs(Stage stage) const {
+  switch (stage) {
+    case Stage::inventory:
+      return options_.stages.inventory;
+    case Stage::payment:
+      return options_.stages.payment;
+    case Stage::fulfillment:
+      return options_.stages.fulfillment;
+    default:
+      return false;
+  }
+}
+
+std::size_t StepLoop::room(Stage stage, Now now) const {
+  const StagePause& pause = pauses_[index_of(stage)];
+  if (!runs(stage) || pause.paused(now.wall)) return 0;
+  std::size_t limit = options_.max_batch;
+  if (stage == Stage::payment) limit = options_.max_payments_in_flight;
+  if (stage == Stage::fulfillment && parts_.fulfiller != nullptr) {
+    limit = options_.max_fulfillments_in_flight;
+  }
+  limit = careful_.limit(pause.limit(limit));
+  const std::size_t flying = in_flight(stage);
+  return flying >= limit ? 0 : std::min(limit - flying, options_.max_batch);
+}
+
+void StepLoop::claim_and_send(Now now) {
+  now_ = now;
+  claimed_ = 0;
+  look_at_bounds(now);
+  for (const Stage stage : kDrivenStages) {
+    if (!commits_.full()) claim_stage(stage, now);
+  }
+  send(now);
+  careful_.mark({});
+  careful_.look(now, claimed_ == 0 && in_flight_.empty() && commits_.empty());
+}
+
+void StepLoop::claim_stage(Stage stage, Now now) {
+  const std::size_t limit = room(stage, now);
+  if (limit == 0) return;
+  auto claimed = parts_.store.claim(stage, limit, now);
+  if (!claimed) return;
+  claimed_ += claimed->size();
+  if (careful_.careful()) {
+    std::vector<Order> kept;
+    std::vector<domain::OrderId> running;
+    for (Order& order : *claimed) {
+      const bool alone = careful_.verdict(order) != CarefulRun::Verdict::run;
+      const bool others = !kept.empty() || !in_flight_.empty() || !commits_.empty();
+      const bool after_a_loner =
+          !kept.empty() && careful_.verdict(kept.front()) != CarefulRun::Verdict::run;
+      if ((alone && others) || after_a_loner) {
+        parts_.store.release(order.id, now.wall + kGiveWay);
+        continue;
+      }
+      running.push_back(order.id);
+      kept.push_back(std::move(order));
+    }
+    careful_.mark(running);
+    *claimed = std::move(kept);
+  }
+  for (Order& order : *claimed) {
+    if (careful_.verdict(order) == CarefulRun::Verdict::give_up) {
+      const domain::Version read = order.version;
+      commit_decided(read, dead_letter_interrupted(order, options_.saga, now.wall), {});
+      continue;
+    }
+    domain::Step step = next_step(order, options_.saga, moment(now));
+    proceed(std::move(order), std::move(step), {}, now);
+  }
+}
+
+void StepLoop::want(Order order, domain::Effect effect, Now now) {
+  if (effect.kind == EffectKind::charge && at_bound_) {
+    // Charges are what fills the dead letters and owed refunds; closes and refunds empty them.
+    parts_.store.release(order.id, now.wall + kHoldBack);
+    return;
+  }
+  const std::uint64_t ticket = next_ticket_++;
+  const Stage stage = stage_of_effect(effect.kind);
+  if (stage == Stage::payment) {
+    ports::GatewayRequest request{.ticket = ticket,
+                                  .kind = effect.kind,
+                                  .key = std::move(effect.key),
+                                  .charge_key = {},
+                                  .reference = order.capture_reference,
+                                  .order = order.id,
+                                  .amount = order.total,
+                                  .method = order.payment_method,
+                                  .correlation = order.correlation,
+                                  .traceparent = order.traceparent};
+    if (effect.kind == EffectKind::refund) {
+      request.charge_key = effect_key(order, EffectKind::charge);
+    }
+    gateway_requests_.push_back(std::move(request));
+  } else {
+    fulfillment_requests_.push_back(
+        {.ticket = ticket, .kind = effect.kind, .key = std::move(effect.key), .order = order});
+  }
+  in_flight_by_stage_[index_of(stage)] += 1;
+  in_flight_.emplace(ticket,
+                     InFlight{.order = std::move(order), .kind = effect.kind, .since = now.wall});
+}
+
+void StepLoop::send(Now now) {
+  if (!gateway_requests_.empty()) {
+    parts_.gateway.submit(gateway_requests_, now);
+    gateway_requests_.clear();
+  }
+  if (!fulfillment_requests_.empty()) {
+    if (parts_.fulfiller != nullptr) {
+      parts_.fulfiller->submit(fulfillment_requests_);
+    } else {
+      // The hook was taken away while orders wait for it: nobody can be asked.
+      for (const auto& request : fulfillment_requests_) {
+        fulfillment_replies_.push_back({request.ticket, {OutcomeKind::unavailable, {}}});
+      }
+      for (const auto& answered : std::exchange(fulfillment_replies_, {})) {
+        reply(answered.ticket, answered.outcome, now);
+      }
+    }
+    fulfillment_requests_.clear();
+  }
+}
+
+void StepLoop::look_at_bounds(Now now) {
+  if (now.wall - bounds_looked_at_ < kBoundsLook) return;
+  bounds_looked_at_ = now.wall;
+  const ports::StoreDepth depth = parts_.store.depth();
+  at_bound_ = depth.open_dead_letters >= domain::limits::kMaxDeadLetters ||
+              depth.owed_refunds >= domain::limits::kMaxOwedRefunds;
+}
+
+bool StepLoop::paused(Stage stage, domain::Instant now) const {
+  return pauses_[index_of(stage)].paused(now) || (stage == Stage::payment && at_bound_);
+}
+
+std::optional<domain::Instant> StepLoop::next_due() const {
+  std::optional<domain::Instant> due = parts_.gateway.next_due();
+  const auto sooner = [&due](std::optional<domain::Instant> other) {
+    if (other && (!due || *other < *due)) due = other;
+  };
+  for (const StagePause& pause : pauses_) {
+    if (pause.until().us != 0) sooner(pause.until());
+  }
+  sooner(parts_.store.next_due());
+  return due;
+}
+
+Progress StepLoop::progress(const domain::OrderId& order) const {
+  Progress result;
+  for (const auto& [ticket, flight] : in_flight_) {
+    if (flight.order.id != order) continue;
+    result.in_flight = true;
+    result.effect = flight.kind;
+    result.since = flight.since;
+  }
+  if (const auto found = limbo_.find(order); found != limbo_.end()) {
+    result.unanswered = found->second.unanswered;
+    if (!result.in_flight) result.next_try = found->second.next_try;
+  }
+  return result;
+}
+
+std::vector<Unresolved> StepLoop::unresolved(std::size_t limit) const {
+  std::vector<Unresolved> all;
+  all.reserve(limbo_.size());
+  for (const auto& [order, limbo] : limbo_) {
+    all.push_back({order, limbo.tenant, limbo.since, limbo.unanswered});
+  }
+  std::ranges::sort(all, {}, &Unresolved::since);
+  if (all.size() > limit) all.resize(limit);
+  return all;
+}
+
+}  // namespace penstock::pipeline

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "domain/order.h"
+#include "domain/saga.h"
+#include "pipeline/careful_run.h"
+#include "pipeline/commit_queue.h"
+#include "pipeline/meter.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/stage_pause.h"
+
+namespace penstock::pipeline {
+
+/// Drives orders through inventory, payment and fulfillment: claim, decide, effect, commit.
+class StepLoop {
+ public:
+  /// `landed` is told every commit that became durable.
+  StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& commits, Meter& meter,
+           std::function<void(const Landing&)> landed, domain::Now now);
+
+  /// Takes the replies that have arrived and decides what they make of their orders.
+  void take_replies(domain::Now now);
+
+  /// Claims due orders of each stage this process runs, decides, and sends the effects that are
+  /// wanted. Call it right after a flush: what it claims is durable.
+  void claim_and_send(domain::Now now);
+
+  /// Queues the commit of `advance` as decided on `read`.
+  void commit(domain::Version read, domain::Advance advance, Then then);
+
+  /// True while effects are in flight or the last claim found something.
+  bool busy() const { return !in_flight_.empty() || claimed_ > 0; }
+  /// The last claim found orders: call again without waiting.
+  bool claimed() const { return claimed_ > 0; }
+  std::optional<domain::Instant> next_due() const;
+
+  std::size_t in_flight(domain::Stage stage) const {
+    return in_flight_by_stage_[static_cast<std::size_t>(stage)];
+  }
+  bool paused(domain::Stage stage, domain::Instant now) const;
+  Progress progress(const domain::OrderId& order) const;
+  std::vector<Unresolved> unresolved(std::size_t limit) const;
+  std::size_t unresolved_count() const { return limbo_.size(); }
+
+ private:
+  /// An effect that was sent and has not answered.
+  struct InFlight {
+    domain::Order order;
+    domain::EffectKind kind = domain::EffectKind::charge;
+    domain::Instant since;
+  };
+  /// An order whose effects got no answer so far.
+  struct Limbo {
+    domain::TenantId tenant;
+    domain::Instant since;
+    std::uint32_t unanswered = 0;
+    domain::Instant next_try;
+  };
+  /// Where a decision came from: what is needed to decide again if its commit is stale.
+  struct Cause {
+    std::optional<domain::EffectKind> effect;
+    domain::Outcome outcome;
+    bool holds_lease = true;
+  };
+
+  bool runs(domain::Stage stage) const;
+  domain::Moment moment(domain::Now now) { return {now.wall, parts_.random.next()}; }
+  std::size_t room(domain::Stage stage, domain::Now now) const;
+
+  void reply(std::uint64_t ticket, domain::Outcome outcome, domain::Now now);
+  void note_answer(const InFlight& flight, const domain::Outcome& outcome);
+  void proceed(domain::Order order, domain::Step step, Cause cause, domain::Now now);
+  domain::Advance chain(domain::Advance advance, domain::Now now);
+  void commit_decided(domain::Version read, domain::Advance advance, Cause cause);
+  void decide_again(const domain::Order& current, const Cause& cause);
+  void want(domain::Order order, domain::Effect effect, domain::Now now);
+  void send(domain::Now now);
+  void claim_stage(domain::Stage stage, domain::Now now);
+  void look_at_bounds(domain::Now now);
+
+  Parts parts_;
+  const PipelineOptions& options_;
+  CommitQueue& commits_;
+  Meter& meter_;
+  std::function<void(const Landing&)> landed_;
+  CarefulRun careful_;
+
+  std::uint64_t next_ticket_ = 1;
+  std::unordered_map<std::uint64_t, InFlight> in_flight_;
+  std::array<std::size_t, domain::kStages + 1> in_flight_by_stage_{};
+  std::unordered_map<domain::OrderId, Limbo> limbo_;
+  std::array<StagePause, domain::kStages + 1> pauses_{};
+  std::size_t claimed_ = 0;
+  domain::Instant bounds_looked_at_;
+  bool at_bound_ = false;  ///< of dead letters or owed refunds
+  domain::Now now_;  ///< of the present poll, for decisions made when a commit turns out stale
+
+  std::vector<ports::GatewayRequest> gateway_requests_;
+  std::vector<ports::GatewayReply> gateway_replies_;
+  std::vector<ports::FulfillmentRequest> fulfillment_requests_;
+  std::vector<ports::FulfillmentReply> fulfillment_replies_;
+};
+
+}  // namespace penstock::pipeline

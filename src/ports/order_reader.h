@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "domain/contract.h"
+#include "domain/ids.h"
+#include "domain/instant.h"
+#include "domain/order.h"
+#include "domain/stock.h"
+#include "ports/order_store.h"
+
+namespace penstock::ports {
+
+/// A notification of a terminal order: a log entry or one webhook attempt. Has no version.
+struct Delivered {
+  domain::Instant at;
+  std::int32_t attempt = 1;
+  domain::Reason reason = domain::Reason::delivered;
+};
+
+/// An order as it is stored, with what belongs to it.
+struct StoredOrder {
+  domain::Order order;
+  std::string receipt;                ///< empty unless fulfilled
+  std::vector<Delivered> deliveries;  ///< oldest first
+};
+
+/// A page of a tenant's orders, newest first.
+struct OrderQuery {
+  domain::TenantId tenant;  ///< empty: all tenants
+  std::optional<domain::Status> status;
+  std::optional<domain::Instant> created_from;  ///< inclusive
+  std::optional<domain::Instant> created_to;    ///< exclusive
+  std::optional<domain::OrderId> before;        ///< the cursor: only older ids
+  std::size_t limit = 50;
+};
+
+struct DeadLetterQuery {
+  domain::TenantId tenant;  ///< empty: all
+  std::optional<domain::Stage> stage;
+  std::optional<domain::Reason> error;   ///< matches the last error
+  std::optional<domain::OrderId> after;  ///< the cursor: only later ids
+  std::size_t limit = 50;
+};
+
+/// A page; `next` continues behind the last one, absent at the end.
+struct OrderPage {
+  std::vector<domain::Order> orders;
+  std::optional<domain::OrderId> next;
+};
+
+/// Reader side. Any thread; sees exactly what was synced. Bounded work a call: a filtered list may
+/// return a short page with `next` set. Errors: unavailable, corrupt, stopped.
+class OrderReader {
+ public:
+  virtual ~OrderReader() = default;
+
+  virtual std::expected<std::optional<StoredOrder>, StoreError> find(
+      const domain::OrderId& order) const = 0;
+
+  virtual std::expected<OrderPage, StoreError> list(const OrderQuery& query) const = 0;
+
+  /// Orders with a dead-letter mark that is open, or compensated and still the record; by id.
+  virtual std::expected<OrderPage, StoreError> dead_letters(const DeadLetterQuery& query) const = 0;
+
+  /// Active orders in cancelling whose captured money is not paid back yet, by id.
+  virtual std::expected<OrderPage, StoreError> owed_refunds(std::optional<domain::OrderId> after,
+                                                            std::size_t limit) const = 0;
+
+  /// Nothing where no stock was ever set.
+  virtual std::expected<std::optional<domain::Stock>, StoreError> stock(
+      const domain::TenantId& tenant, const domain::ProductId& product) const = 0;
+
+  /// The contract in force: the stored one, else the default.
+  virtual std::expected<domain::Contract, StoreError> contract(
+      const domain::TenantId& tenant) const = 0;
+
+  /// Tenants with a stored contract or an order, by name; at most `limit`, only names > `after`.
+  virtual std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>
+  contracts(const domain::TenantId& after, std::size_t limit) const = 0;
+};
+
+}  // namespace penstock::ports

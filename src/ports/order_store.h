@@ -1,0 +1,229 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "domain/contract.h"
+#include "domain/idempotency.h"
+#include "domain/ids.h"
+#include "domain/instant.h"
+#include "domain/order.h"
+#include "domain/saga.h"
+#include "domain/stock.h"
+#include "domain/token_bucket.h"
+
+/// The store of orders, as the pipeline writes it. The record of an order is the truth; queues are
+/// the store's indexes over it.
+namespace penstock::ports {
+
+/// One transition of a stored order, from the version that was read.
+struct Commit {
+  domain::Order next;    ///< version > `read`; its timeline carries every event up to it
+  domain::Version read;  ///< the version that was decided on; 0 only inside Accept
+  /// Over all items. A reserve that finds an item short commits domain::reject_instead(next), with
+  /// reason unknown_product where no stock was ever set, else insufficient_stock.
+  domain::StockMove stock = domain::StockMove::none;
+  std::string receipt;  ///< the receipt's bytes; not empty exactly where next is fulfilled
+};
+
+struct IdempotencyClaim {
+  domain::IdempotencyKey key;
+  domain::Fingerprint fingerprint{};
+};
+
+/// A new order: idempotency, bucket, depth bound and first commit, all or nothing.
+struct Accept {
+  Commit commit;  ///< read = 0; next is version 1, or 2 with stock = reserve
+  std::optional<IdempotencyClaim> idempotency;
+};
+
+/// A look at a tenant's bucket; writes nothing.
+struct PeekBucket {
+  domain::TenantId tenant;
+};
+
+struct SetStock {
+  domain::TenantId tenant;
+  domain::ProductId product;
+  std::int64_t on_hand = 0;
+};
+
+struct Restock {
+  domain::TenantId tenant;
+  domain::ProductId product;
+  std::int64_t quantity = 0;
+};
+
+struct PutContract {
+  domain::TenantId tenant;
+  domain::Contract contract;
+};
+
+/// Ends a terminal batch (see TerminalBatch): its log entries and copies are done; the deliveries
+/// that it led to are stored in the same commit.
+struct FinishTerminalBatch {
+  std::uint64_t sequence = 0;
+  std::vector<domain::OrderId> deliveries;  ///< orders whose tenant has a webhook
+};
+
+/// One attempt at a delivery ended.
+struct DeliveryAttempt {
+  domain::OrderId order;
+  std::int32_t attempt = 0;  ///< 1-based, the one that ended
+  domain::Reason reason = domain::Reason::delivered;
+  std::optional<domain::Instant> next_due;  ///< absent: the delivery is over
+};
+
+using Command = std::variant<Accept, Commit, PeekBucket, SetStock, Restock, PutContract,
+                             FinishTerminalBatch, DeliveryAttempt>;
+
+enum class AcceptOutcome : std::uint8_t {
+  accepted,          ///< stored, as `next` or rejected for stock
+  replayed,          ///< the same request completed before: `order` is that order
+  key_reused,        ///< the key belongs to another request
+  denied,            ///< the bucket says no: take.wait
+  exceeds_capacity,  ///< the bucket can never say yes
+  full,              ///< the depth bound
+};
+
+struct AcceptResult {
+  AcceptOutcome outcome = AcceptOutcome::full;
+  std::optional<domain::Order> order;  ///< accepted: as stored; replayed: as stored now
+  domain::TakeResult take;             ///< also on accepted and denied
+  domain::BucketContract contract;
+};
+
+enum class CommitOutcome : std::uint8_t {
+  committed,
+  short_of_stock,  ///< rejected instead; durable as well
+  stale,           ///< the stored version is another: nothing was written
+  missing,         ///< no such order
+};
+
+struct CommitResult {
+  CommitOutcome outcome = CommitOutcome::committed;
+  std::optional<domain::Order> current;  ///< stale: the stored order; short_of_stock: as stored
+};
+
+struct StockResult {
+  std::expected<domain::Stock, domain::StockError> stock;
+};
+
+enum class PutOutcome : std::uint8_t { stored, too_many_tenants };
+
+using CommandResult =
+    std::variant<AcceptResult, CommitResult, StockResult, PutOutcome, std::monostate>;
+
+enum class StoreError : std::uint8_t {
+  stopped,          ///< a sync or write failed: the store is closed for good, outcome unknown
+  full_disk,        ///< as stopped, because the disk is full
+  corrupt,          ///< a record does not match its checksum or form
+  unavailable,      ///< nothing was done; try again later
+  unknown_outcome,  ///< shared stores: the connection broke around the commit
+};
+
+/// Orders that reached a terminal state together, in commit order; what notification works off.
+struct TerminalBatch {
+  struct Entry {
+    domain::OrderId order;
+    domain::TenantId tenant;
+    domain::Status status = domain::Status::fulfilled;
+  };
+  std::uint64_t sequence = 0;
+  std::vector<Entry> entries;
+};
+
+/// A webhook delivery that is due.
+struct Delivery {
+  domain::OrderId order;
+  domain::TenantId tenant;
+  std::int32_t attempt = 1;  ///< the one to make now
+};
+
+struct StageDepth {
+  std::size_t ready = 0;  ///< waiting for a first or next claim, timed retries included
+  std::size_t leased = 0;
+  std::size_t dead_letters = 0;           ///< open ones
+  std::optional<domain::Instant> oldest;  ///< since when the head waits
+};
+
+struct StoreDepth {
+  std::array<StageDepth, domain::kStages + 1> stages{};  ///< by Stage's number
+  std::size_t active = 0;
+  std::size_t owed_refunds = 0;
+  std::size_t terminal_batches = 0;
+  std::size_t deliveries = 0;
+  std::size_t open_dead_letters = 0;
+};
+
+/// What the last run left behind.
+struct Recovery {
+  std::int32_t unclean_ends = 0;  ///< in a row, this start's included
+  /// Orders that were marked when the process ended, with their interruptions counted up and
+  /// stored.
+  std::vector<domain::OrderId> interrupted;
+  std::size_t active = 0;
+};
+
+/// Writer side. One thread calls; every method returns when it is done. What `apply` returned is
+/// durable (synced), atomic per command, and visible to readers; effects may leave after it.
+class OrderStore {
+ public:
+  virtual ~OrderStore() = default;
+
+  /// Applies `commands` in order as one group commit with one sync; result i belongs to command i.
+  /// At most kMaxBatch commands. Commands are moved from, except where the error is `unavailable`:
+  /// then nothing was done and they are as they were. After `stopped`, `full_disk` or `corrupt` no
+  /// call succeeds any more and nothing is retried.
+  virtual std::expected<std::vector<CommandResult>, StoreError> apply(std::span<Command> commands,
+                                                                      domain::Now now) = 0;
+
+  /// Leases up to `limit` due orders of a stage (inventory, payment, fulfillment), tenants by
+  /// deficit round robin. A leased order is not claimed again until a commit, `release`, or, in a
+  /// shared store, the lease's end.
+  virtual std::expected<std::vector<domain::Order>, StoreError> claim(domain::Stage stage,
+                                                                      std::size_t limit,
+                                                                      domain::Now now) = 0;
+
+  /// Leases one order out of turn, if it is active and nobody holds it: for a cancel or a discard.
+  /// Nothing where it is leased, missing or terminal (see the reader).
+  virtual std::expected<std::optional<domain::Order>, StoreError> claim_one(
+      const domain::OrderId& order) = 0;
+
+  /// Gives a lease back; the order is not claimed before `due`. Not durable, no version.
+  virtual void release(const domain::OrderId& order, domain::Instant due) = 0;
+
+  /// Replaces the set of marked orders, synced before it returns: if the process ends now, these
+  /// were running. At the next start they come back in Recovery::interrupted.
+  virtual std::expected<void, StoreError> mark(std::span<const domain::OrderId> orders) = 0;
+
+  /// Up to `limit` terminal batches that were not taken in this run, oldest first.
+  virtual std::expected<std::vector<TerminalBatch>, StoreError> take_terminal_batches(
+      std::size_t limit) = 0;
+
+  /// Up to `limit` deliveries that are due and not taken; taken until their DeliveryAttempt.
+  virtual std::expected<std::vector<Delivery>, StoreError> take_deliveries(std::size_t limit,
+                                                                           domain::Now now) = 0;
+
+  /// Depths for back-pressure and operators. O(stages * tenants).
+  virtual StoreDepth depth() const = 0;
+
+  /// When the next timed order or delivery becomes due, for the caller's sleep.
+  virtual std::optional<domain::Instant> next_due() const = 0;
+
+  /// What this start found. `unclean_ends` counts on until `settled`.
+  virtual Recovery recovery() const = 0;
+
+  /// The orders that were active at the start have been stepped, or the process ends cleanly: the
+  /// count of unclean ends starts again. Synced.
+  virtual std::expected<void, StoreError> settled() = 0;
+};
+
+}  // namespace penstock::ports
