@@ -1,0 +1,262 @@
+#include "adapters/rocksdb/database.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <rocksdb/env.h>
+#include <rocksdb/listener.h>
+
+#include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/state_codec.h"
+
+namespace penstock::rocksdb_store {
+namespace {
+
+using domain::ErrorCode;
+using domain::Month;
+using ports::StoreError;
+
+constexpr std::array<const char*, kFamilies> kFamilyNames{
+    "default", "active", "idempotency", "buckets", "stock", "tenants", "outbox", "listed"};
+
+OpenError open_error_of(const rocksdb::Status& status) {
+  const std::string detail = status.ToString();
+  // LOCK is taken before anything else is touched; RocksDB has no code of its own for it.
+  const bool is_lock = status.IsIOError() && (detail.find("lock hold") != std::string::npos ||
+                                              detail.find("LOCK") != std::string::npos);
+  if (is_lock) return {ErrorCode::store_locked, detail};
+  if (status.IsNoSpace()) return {ErrorCode::disk_full, detail};
+  if (status.IsCorruption()) return {ErrorCode::store_corrupt, detail};
+  if (status.IsInvalidArgument()) return {ErrorCode::store_layout, detail};
+  return {ErrorCode::store_failed, detail};
+}
+
+std::optional<Month> month_of_family(const std::string& name) {
+  if (!name.starts_with(kMonthPrefix)) return std::nullopt;
+  return domain::parse_month(std::string_view(name).substr(kMonthPrefix.size()));
+}
+
+std::string family_of_month(Month month) {
+  return std::string(kMonthPrefix) + domain::to_string(month);
+}
+
+}  // namespace
+
+StoreError error_of(const rocksdb::Status& status) {
+  if (status.IsNoSpace()) return StoreError::full_disk;
+  if (status.IsCorruption()) return StoreError::corrupt;
+  return StoreError::stopped;
+}
+
+/// A background flush or compaction that failed may have lost a sync: it stops the store as well.
+class Database::Listener final : public rocksdb::EventListener {
+ public:
+  explicit Listener(Database& database) : database_(database) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status != nullptr && !status->ok()) database_.stop(error_of(*status));
+  }
+
+ private:
+  Database& database_;
+};
+
+Database::Database(std::shared_ptr<std::atomic<std::int64_t>> wall_us,
+                   const RocksStoreOptions& options, rocksdb::Env* env)
+    : wall_us_(std::move(wall_us)),
+      options_(options),
+      tuning_(options_, wall_us_, env),
+      env_(env == nullptr ? rocksdb::Env::Default() : env) {}
+
+std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksStoreOptions& options,
+                                                                   Access access,
+                                                                   rocksdb::Env* env) {
+  auto wall_us = std::make_shared<std::atomic<std::int64_t>>(0);
+  std::unique_ptr<Database> database(new Database(std::move(wall_us), options, env));
+  rocksdb::DBOptions database_options = database->tuning_.database();
+  std::vector<std::string> names;
+  const rocksdb::Status listed =
+      rocksdb::DB::ListColumnFamilies(database_options, options.path, &names);
+  const bool is_new = !listed.ok() && listed.IsPathNotFound();
+  if (!listed.ok() && !is_new) {
+    const auto current = database->env_->FileExists(options.path + "/CURRENT");
+    if (!current.IsNotFound()) return std::unexpected(open_error_of(listed));
+  }
+  if (!listed.ok()) {
+    names.clear();
+    if (access == Access::write) {
+      std::error_code failed;
+      std::filesystem::create_directories(options.path, failed);
+      if (failed) return std::unexpected(OpenError{ErrorCode::store_failed, failed.message()});
+    }
+  }
+  if (auto opened = database->open_families(options.path, access, std::move(names)); !opened) {
+    return std::unexpected(opened.error());
+  }
+  if (auto checked = database->check_layout(access); !checked) {
+    return std::unexpected(checked.error());
+  }
+  return database;
+}
+
+std::expected<void, OpenError> Database::open_families(const std::string& path, Access access,
+                                                       std::vector<std::string> names) {
+  for (const std::string& name : names) {
+    const bool is_ours = std::ranges::find(kFamilyNames, name) != kFamilyNames.end();
+    if (!is_ours && !month_of_family(name)) {
+      return std::unexpected(OpenError{
+          ErrorCode::store_layout, fmt::format("{} has an unknown column family {}", path, name)});
+    }
+  }
+  for (const char* name : kFamilyNames) {
+    if (std::ranges::find(names, name) == names.end()) names.emplace_back(name);
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) descriptors.emplace_back(name, tuning_.family(name));
+  rocksdb::DBOptions database_options = tuning_.database();
+  database_options.listeners.push_back(std::make_shared<Listener>(*this));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      access == Access::write
+          ? rocksdb::DB::Open(database_options, path, descriptors, &handles, &db)
+          : rocksdb::DB::OpenForReadOnly(database_options, path, descriptors, &handles, &db);
+  if (!status.ok()) return std::unexpected(open_error_of(status));
+  db_.reset(db);
+  for (rocksdb::ColumnFamilyHandle* handle : handles) {
+    const auto fixed = std::ranges::find(kFamilyNames, handle->GetName());
+    if (fixed != kFamilyNames.end()) {
+      families_[static_cast<std::size_t>(fixed - kFamilyNames.begin())] = handle;
+    } else {
+      months_[*month_of_family(handle->GetName())] =
+          MonthHandle(handle, [db](auto* held) { db->DestroyColumnFamilyHandle(held); });
+    }
+  }
+  return {};
+}
+
+std::expected<void, OpenError> Database::check_layout(Access access) {
+  rocksdb::PinnableSlice value;
+  const auto found = read(handle(Family::meta), meta::kLayout, value);
+  if (!found) return std::unexpected(OpenError{ErrorCode::store_corrupt, "layout is unreadable"});
+  if (*found) {
+    const auto layout = decode<std::uint64_t>(meta::kLayout, value.ToStringView());
+    if (!layout) return std::unexpected(OpenError{ErrorCode::store_corrupt, "layout is damaged"});
+    if (*layout == kLayoutVersion) return {};
+    return std::unexpected(OpenError{
+        ErrorCode::store_layout,
+        fmt::format("layout {} is stored, this program knows layout {}", *layout, kLayoutVersion)});
+  }
+  // Without a layout the database is new, or it is somebody else's.
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator({}, family));
+    all->SeekToFirst();
+    if (all->Valid() || !all->status().ok()) {
+      return std::unexpected(OpenError{ErrorCode::store_layout, "no layout beside stored data"});
+    }
+  }
+  if (access == Access::read_only) {
+    return std::unexpected(OpenError{ErrorCode::store_layout, "the store is empty"});
+  }
+  WriteSet writes;
+  writes.put(handle(Family::meta), meta::kLayout, kLayoutVersion);
+  if (!write(writes)) return std::unexpected(OpenError{ErrorCode::store_failed, "layout"});
+  return {};
+}
+
+Database::~Database() {
+  if (!db_) return;
+  {
+    const std::lock_guard lock(months_mutex_);
+    months_.clear();
+  }
+  for (rocksdb::ColumnFamilyHandle* handle : families_) {
+    if (handle != nullptr) db_->DestroyColumnFamilyHandle(handle);
+  }
+  db_->Close().PermitUncheckedError();
+}
+
+MonthHandle Database::month(Month month) const {
+  const std::lock_guard lock(months_mutex_);
+  const auto found = months_.find(month);
+  return found == months_.end() ? nullptr : found->second;
+}
+
+std::vector<std::pair<Month, MonthHandle>> Database::months() const {
+  const std::lock_guard lock(months_mutex_);
+  return {months_.rbegin(), months_.rend()};
+}
+
+std::expected<rocksdb::ColumnFamilyHandle*, StoreError> Database::ensure_month(Month month) {
+  if (last_month_.second != nullptr && last_month_.first == month) return last_month_.second;
+  if (const MonthHandle existing = this->month(month)) {
+    last_month_ = {month, existing.get()};
+    return existing.get();
+  }
+  if (const auto error = stopped()) return std::unexpected(*error);
+  const std::string name = family_of_month(month);
+  rocksdb::ColumnFamilyHandle* made = nullptr;
+  const rocksdb::Status status = db_->CreateColumnFamily(tuning_.family(name), name, &made);
+  if (!status.ok()) return std::unexpected(stop(error_of(status)));
+  const std::lock_guard lock(months_mutex_);
+  months_[month] =
+      MonthHandle(made, [db = db_.get()](auto* held) { db->DestroyColumnFamilyHandle(held); });
+  last_month_ = {month, made};
+  return made;
+}
+
+std::expected<void, StoreError> Database::drop_month(Month month) {
+  if (const auto error = stopped()) return std::unexpected(*error);
+  const MonthHandle dropped = this->month(month);
+  if (!dropped) return {};
+  if (last_month_.first == month) last_month_ = {};
+  const rocksdb::Status status = db_->DropColumnFamily(dropped.get());
+  if (!status.ok()) return std::unexpected(stop(error_of(status)));
+  const std::lock_guard lock(months_mutex_);
+  months_.erase(month);
+  return {};
+}
+
+std::expected<void, StoreError> Database::write(WriteSet& writes) {
+  if (const auto error = stopped()) return std::unexpected(*error);
+  batch_.Clear();
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  rocksdb::Status status = writes.move_into(batch_);
+  if (status.ok()) status = db_->Write(synced, &batch_);
+  writes.clear();
+  if (!status.ok()) return std::unexpected(stop(error_of(status)));
+  // A background error that was noticed during the write makes its success worthless.
+  if (const auto error = stopped()) return std::unexpected(*error);
+  return {};
+}
+
+std::expected<bool, StoreError> Database::read(rocksdb::ColumnFamilyHandle* family,
+                                               std::string_view key,
+                                               rocksdb::PinnableSlice& value) const {
+  value.Reset();
+  const rocksdb::Status status = db_->Get({}, family, key, &value);
+  if (status.IsNotFound()) return false;
+  if (!status.ok()) return std::unexpected(error_of(status));
+  return true;
+}
+
+StoreError Database::stop(StoreError error) {
+  int running = -1;
+  if (stopped_.compare_exchange_strong(running, static_cast<int>(error))) return error;
+  return static_cast<StoreError>(running);
+}
+
+std::optional<StoreError> Database::stopped() const {
+  const int error = stopped_.load();
+  if (error < 0) return std::nullopt;
+  return static_cast<StoreError>(error);
+}
+
+void Database::set_wall(domain::Instant now) {
+  if (now.us > wall_us_->load()) wall_us_->store(now.us);
+}
+
+}  // namespace penstock::rocksdb_store

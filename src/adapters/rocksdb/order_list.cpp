@@ -1,0 +1,164 @@
+#include "adapters/rocksdb/order_list.h"
+
+#include <algorithm>
+
+#include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/record_codec.h"
+#include "adapters/rocksdb/state_codec.h"
+#include "domain/limits.h"
+
+namespace penstock::rocksdb_store {
+namespace {
+
+using domain::Duration;
+using domain::Order;
+using domain::OrderId;
+using ports::StoreError;
+
+/// Ids from here on are too new for the query.
+OrderId end_of(const ports::OrderQuery& query) {
+  OrderId end{OrderId::Bytes{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+  if (query.created_to) end = first_id_of(*query.created_to + Duration::milliseconds(1));
+  return query.before ? std::min(end, *query.before) : end;
+}
+
+}  // namespace
+
+OrderList::OrderList(const Database& database, const ports::OrderQuery& query)
+    : database_(database),
+      query_(query),
+      snapshot_(database.db().GetSnapshot()),
+      end_(end_of(query)),
+      month_prefix_(query.tenant.empty() ? std::string(1, kOrderTag)
+                                         : tenant_index_prefix(query.tenant.str())),
+      months_(database.months()) {
+  rocksdb::ReadOptions read;
+  read.snapshot = snapshot_;
+  active_.reset(database_.db().NewIterator(read, database_.handle(Family::active)));
+  active_->SeekForPrev(end_.view());
+  if (active_->Valid() && active_->key() == rocksdb::Slice(end_.view())) active_->Prev();
+  open_next_month();
+}
+
+OrderList::~OrderList() {
+  active_.reset();
+  ended_.reset();
+  database_.db().ReleaseSnapshot(snapshot_);
+}
+
+void OrderList::open_next_month() {
+  ended_.reset();
+  // Months that begin at or after the end hold only newer ids.
+  while (next_month_ < months_.size() && months_[next_month_].first > end_.month()) ++next_month_;
+  if (next_month_ == months_.size()) return;
+  month_ = months_[next_month_++].second.get();
+  rocksdb::ReadOptions read;
+  read.snapshot = snapshot_;
+  ended_.reset(database_.db().NewIterator(read, month_));
+  const std::string end = ended_key(end_);
+  ended_->SeekForPrev(end);
+  if (ended_->Valid() && ended_->key() == rocksdb::Slice(end)) ended_->Prev();
+}
+
+std::string OrderList::ended_key(const OrderId& id) const {
+  return month_prefix_ + std::string(id.view());
+}
+
+std::optional<OrderId> OrderList::active_id() const {
+  if (!active_->Valid()) return std::nullopt;
+  return trailing_id(active_->key().ToStringView());
+}
+
+OrderList::Maybe<std::optional<OrderId>> OrderList::ended_id() {
+  while (ended_) {
+    if (!ended_->status().ok()) return std::unexpected(error_of(ended_->status()));
+    if (ended_->Valid()) {
+      const std::string_view key = ended_->key().ToStringView();
+      if (key.starts_with(month_prefix_) && key.size() == month_prefix_.size() + kIdBytes) {
+        return trailing_id(key);
+      }
+    }
+    open_next_month();
+  }
+  return std::nullopt;
+}
+
+bool OrderList::is_before_range(const OrderId& id) const {
+  return query_.created_from && id.created() + Duration::milliseconds(1) <= *query_.created_from;
+}
+
+bool OrderList::is_wanted(const Order& order) const {
+  return (query_.tenant.empty() || order.tenant == query_.tenant) &&
+         (!query_.status || order.status == *query_.status) &&
+         (!query_.created_from || order.created_at >= *query_.created_from) &&
+         (!query_.created_to || order.created_at < *query_.created_to);
+}
+
+OrderList::Maybe<std::optional<Order>> OrderList::active_order() const {
+  const std::string_view key = active_->key().ToStringView();
+  const std::string_view value = active_->value().ToStringView();
+  if (key.size() != kIdBytes) return std::unexpected(StoreError::corrupt);
+  if (!query_.tenant.empty()) {
+    const auto tenant = tenant_of_order(key, value);
+    if (!tenant) return std::unexpected(StoreError::corrupt);
+    if (*tenant != query_.tenant.str()) return std::nullopt;
+  }
+  auto record = decode_order(*trailing_id(key), key, value);
+  if (!record) return std::unexpected(StoreError::corrupt);
+  if (!is_wanted(record->order)) return std::nullopt;
+  return std::move(record->order);
+}
+
+OrderList::Maybe<std::optional<Order>> OrderList::ended_order() const {
+  const std::string_view found_key = ended_->key().ToStringView();
+  const OrderId id = *trailing_id(found_key);
+  std::string key(found_key);
+  rocksdb::PinnableSlice read_value;
+  std::string_view value = ended_->value().ToStringView();
+  if (!query_.tenant.empty()) {
+    const auto status = decode<domain::Status>(found_key, value);
+    if (!status) return std::unexpected(StoreError::corrupt);
+    if (query_.status && *status != *query_.status) return std::nullopt;
+    key = tagged_id_key(kOrderTag, id);
+    rocksdb::ReadOptions read;
+    read.snapshot = snapshot_;
+    const rocksdb::Status got = database_.db().Get(read, month_, key, &read_value);
+    // The index and the record are written together.
+    if (got.IsNotFound()) return std::unexpected(StoreError::corrupt);
+    if (!got.ok()) return std::unexpected(error_of(got));
+    value = read_value.ToStringView();
+  }
+  auto record = decode_order(id, key, value);
+  if (!record) return std::unexpected(StoreError::corrupt);
+  if (!is_wanted(record->order)) return std::nullopt;
+  return std::move(record->order);
+}
+
+std::expected<ports::OrderPage, StoreError> OrderList::page() {
+  ports::OrderPage page;
+  const std::size_t limit = std::clamp<std::size_t>(query_.limit, 1, domain::limits::kMaxPage);
+  OrderId last;
+  for (std::size_t scanned = 0;; ++scanned) {
+    const auto active = active_id();
+    if (!active_->status().ok()) return std::unexpected(error_of(active_->status()));
+    const auto ended = ended_id();
+    if (!ended) return std::unexpected(ended.error());
+    if (!active && !*ended) return page;
+    const bool is_active = active && (!*ended || *active > **ended);
+    const OrderId id = is_active ? *active : **ended;
+    if (is_before_range(id)) return page;
+    if (scanned == kMaxScanned) break;
+    auto order = is_active ? active_order() : ended_order();
+    if (!order) return std::unexpected(order.error());
+    if (*order) {
+      if (page.orders.size() == limit) break;
+      page.orders.push_back(std::move(**order));
+    }
+    last = id;
+    (is_active ? active_ : ended_)->Prev();
+  }
+  page.next = last;
+  return page;
+}
+
+}  // namespace penstock::rocksdb_store

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "adapters/rocksdb/database.h"
+#include "adapters/rocksdb/stock_table.h"
+#include "domain/contract.h"
+#include "ports/order_reader.h"
+
+namespace penstock::rocksdb_store {
+
+/// The reader side over the database and the published stock: never waits for the writer. Any
+/// thread. Keeps references to both, which outlive it.
+class RocksReader final : public ports::OrderReader {
+ public:
+  RocksReader(const Database& database, const StockTable& stock, domain::Contract default_contract)
+      : database_(database), stock_(stock), default_contract_(std::move(default_contract)) {}
+
+  std::expected<std::optional<ports::StoredOrder>, ports::StoreError> find(
+      const domain::OrderId& order) const override;
+  std::expected<ports::OrderPage, ports::StoreError> list(
+      const ports::OrderQuery& query) const override;
+  std::expected<ports::OrderPage, ports::StoreError> dead_letters(
+      const ports::DeadLetterQuery& query) const override;
+  std::expected<ports::OrderPage, ports::StoreError> owed_refunds(
+      std::optional<domain::OrderId> after, std::size_t limit) const override;
+  std::expected<std::optional<domain::Stock>, ports::StoreError> stock(
+      const domain::TenantId& tenant, const domain::ProductId& product) const override;
+  std::expected<domain::Contract, ports::StoreError> contract(
+      const domain::TenantId& tenant) const override;
+  std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
+  contracts(const domain::TenantId& after, std::size_t limit) const override;
+
+ private:
+  std::expected<void, ports::StoreError> check_running() const;
+  /// The page of a list in the `listed` family: those behind `after` that `matches` keeps.
+  template <typename Matches>
+  std::expected<ports::OrderPage, ports::StoreError> listed_page(
+      char tag, std::optional<domain::OrderId> after, std::size_t limit, Matches matches) const;
+  std::expected<std::vector<ports::Delivered>, ports::StoreError> deliveries_of(
+      const domain::OrderId& order, rocksdb::ColumnFamilyHandle* month,
+      std::uint64_t batch_sequence) const;
+
+  const Database& database_;
+  const StockTable& stock_;
+  domain::Contract default_contract_;
+};
+
+}  // namespace penstock::rocksdb_store

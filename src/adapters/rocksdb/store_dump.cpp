@@ -1,0 +1,189 @@
+#include "adapters/rocksdb/store_dump.h"
+
+#include <map>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "adapters/rocksdb/database.h"
+#include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/record_codec.h"
+#include "adapters/rocksdb/state_codec.h"
+
+namespace penstock::rocksdb_store {
+namespace {
+
+using domain::Order;
+using domain::TenantId;
+
+/// The two texts of a scoped key; nothing where it has no separator.
+std::optional<std::pair<std::string, std::string>> scope_of(std::string_view key) {
+  const std::size_t separator = key.find('\0');
+  if (separator == std::string_view::npos) return std::nullopt;
+  return std::pair{std::string(key.substr(0, separator)), std::string(key.substr(separator + 1))};
+}
+
+class Dump {
+ public:
+  Dump(const Database& database, DumpVisitor& visitor) : database_(database), visitor_(visitor) {}
+
+  std::expected<void, OpenError> run();
+
+ private:
+  using Visit = bool (Dump::*)(std::string_view key, std::string_view value);
+
+  /// Tells every entry of a family; what `visit` cannot read is told as corrupt.
+  std::expected<void, OpenError> tell(rocksdb::ColumnFamilyHandle* family, Visit visit);
+
+  bool active(std::string_view key, std::string_view value);
+  bool month(std::string_view key, std::string_view value);
+  bool stock(std::string_view key, std::string_view value);
+  bool idempotency(std::string_view key, std::string_view value);
+  bool bucket(std::string_view key, std::string_view value);
+  bool contract(std::string_view key, std::string_view value);
+  bool outbox(std::string_view key, std::string_view value);
+  bool listed(std::string_view key, std::string_view value);
+  bool fact(std::string_view key, std::string_view value);
+
+  const Database& database_;
+  DumpVisitor& visitor_;
+  std::map<std::string, std::int64_t, std::less<>> reserved_;  ///< by the key of the stock
+};
+
+std::expected<void, OpenError> Dump::run() {
+  constexpr std::pair<Family, Visit> kFamiliesInOrder[] = {
+      {Family::meta, &Dump::fact},      {Family::active, &Dump::active},
+      {Family::stock, &Dump::stock},    {Family::idempotency, &Dump::idempotency},
+      {Family::buckets, &Dump::bucket}, {Family::tenants, &Dump::contract},
+      {Family::outbox, &Dump::outbox},  {Family::listed, &Dump::listed}};
+  for (const auto& [month, handle] : database_.months()) {
+    if (auto done = tell(handle.get(), &Dump::month); !done) return done;
+  }
+  for (const auto& [family, visit] : kFamiliesInOrder) {
+    if (auto done = tell(database_.handle(family), visit); !done) return done;
+  }
+  return {};
+}
+
+std::expected<void, OpenError> Dump::tell(rocksdb::ColumnFamilyHandle* family, Visit visit) {
+  rocksdb::ReadOptions scan;
+  scan.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> all(database_.db().NewIterator(scan, family));
+  for (all->SeekToFirst(); all->Valid(); all->Next()) {
+    const std::string_view key = all->key().ToStringView();
+    if ((this->*visit)(key, all->value().ToStringView())) continue;
+    std::string digits;
+    for (const char c : key) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    visitor_.corrupt(family->GetName(), digits);
+  }
+  if (all->status().ok()) return {};
+  return std::unexpected(OpenError{domain::ErrorCode::store_corrupt, all->status().ToString()});
+}
+
+bool Dump::active(std::string_view key, std::string_view value) {
+  const auto id = trailing_id(key);
+  if (!id || key.size() != kIdBytes) return false;
+  const auto record = decode_order(*id, key, value);
+  if (!record) return false;
+  const Order& order = record->order;
+  visitor_.active_order(order);
+  if (!order.holds_stock) return true;
+  for (const domain::Item& item : order.items) {
+    reserved_[scoped_key(order.tenant.str(), item.product.str())] += item.quantity;
+  }
+  return true;
+}
+
+bool Dump::month(std::string_view key, std::string_view value) {
+  if (const auto id = id_of_tagged(kOrderTag, key)) {
+    const auto record = decode_order(*id, key, value);
+    if (!record) return false;
+    visitor_.ended_order(record->order, record->extras.receipt);
+    return true;
+  }
+  if (key.starts_with(kTenantTag)) return decode<domain::Status>(key, value).has_value();
+  return (key.starts_with(kNoteTag) || key.starts_with(kAttemptTag)) &&
+         decode<NoteRecord>(key, value).has_value();
+}
+
+bool Dump::stock(std::string_view key, std::string_view value) {
+  const auto scope = scope_of(key);
+  const auto totals = decode<StockTotals>(key, value);
+  if (!scope || !totals) return false;
+  const auto reserved = reserved_.find(key);
+  visitor_.stock(TenantId::unchecked(scope->first), domain::ProductId::unchecked(scope->second),
+                 {.received = totals->received,
+                  .reserved = reserved == reserved_.end() ? 0 : reserved->second,
+                  .sold = totals->sold});
+  return true;
+}
+
+bool Dump::idempotency(std::string_view key, std::string_view value) {
+  const auto scope = scope_of(key);
+  const auto record = decode<domain::IdempotencyRecord>(key, value);
+  if (!scope || !record) return false;
+  visitor_.idempotency(TenantId::unchecked(scope->first),
+                       domain::IdempotencyKey::unchecked(scope->second), *record);
+  return true;
+}
+
+bool Dump::bucket(std::string_view key, std::string_view value) {
+  const auto record = decode<BucketRecord>(key, value);
+  if (!record) return false;
+  visitor_.bucket(TenantId::unchecked(std::string(key)),
+                  {.contract = record->contract, .state = record->state, .at = record->at});
+  return true;
+}
+
+bool Dump::contract(std::string_view key, std::string_view value) {
+  const auto record = decode<domain::Contract>(key, value);
+  if (!record) return false;
+  visitor_.contract(TenantId::unchecked(std::string(key)), *record);
+  return true;
+}
+
+bool Dump::outbox(std::string_view key, std::string_view value) {
+  if (const auto order = id_of_tagged(kDeliveryTag, key)) {
+    const auto record = decode<DeliveryRecord>(key, value);
+    if (record) visitor_.waiting_delivery(*order, record->attempt, record->due);
+    return record.has_value();
+  }
+  const auto batch = decode<BatchRecord>(key, value);
+  if (!batch) return false;
+  for (const BatchRecord::Entry& entry : batch->entries) {
+    visitor_.waiting_notification(entry.order, entry.status);
+  }
+  return true;
+}
+
+bool Dump::listed(std::string_view key, std::string_view value) {
+  if (!decode<domain::Status>(key, value)) return false;
+  if (const auto dead = id_of_tagged(kDeadLetterTag, key)) {
+    visitor_.dead_letter(*dead);
+    return true;
+  }
+  const auto owed = id_of_tagged(kOwedRefundTag, key);
+  if (owed) visitor_.owed_refund(*owed);
+  return owed.has_value();
+}
+
+bool Dump::fact(std::string_view key, std::string_view value) {
+  if (key == meta::kLayout) return decode<std::uint64_t>(key, value).has_value();
+  if (key == meta::kBoot) return decode<std::string>(key, value).has_value();
+  if (key == meta::kClock) return decode<ClockRecord>(key, value).has_value();
+  if (key == meta::kRun) return decode<RunRecord>(key, value).has_value();
+  return key == meta::kMarks && decode<std::vector<domain::OrderId>>(key, value).has_value();
+}
+
+}  // namespace
+
+std::expected<void, OpenError> dump(const std::string& path, DumpVisitor& visitor) {
+  RocksStoreOptions options;
+  options.path = path;
+  const auto database = Database::open(options, Access::read_only, nullptr);
+  if (!database) return std::unexpected(database.error());
+  return Dump(**database, visitor).run();
+}
+
+}  // namespace penstock::rocksdb_store

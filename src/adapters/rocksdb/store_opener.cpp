@@ -1,0 +1,253 @@
+#include "adapters/rocksdb/store_opener.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/record_codec.h"
+#include "domain/limits.h"
+
+namespace penstock::rocksdb_store {
+namespace {
+
+using domain::ErrorCode;
+using domain::MonotonicTime;
+using domain::Month;
+using domain::Order;
+using domain::OrderId;
+
+constexpr std::size_t kScanReadahead = 2U << 20;
+
+std::string hexadecimal(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return text;
+}
+
+OpenError corrupt(std::string_view family, std::string_view key) {
+  return {ErrorCode::store_corrupt,
+          fmt::format("the record {} in {} is damaged", hexadecimal(key), family)};
+}
+
+OpenError open_error_of(ports::StoreError error, std::string_view what) {
+  switch (error) {
+    case ports::StoreError::full_disk:
+      return {ErrorCode::disk_full, std::string(what)};
+    case ports::StoreError::corrupt:
+      return {ErrorCode::store_corrupt, std::string(what)};
+    case ports::StoreError::stopped:
+    case ports::StoreError::unavailable:
+    case ports::StoreError::unknown_outcome:
+      return {ErrorCode::store_failed, std::string(what)};
+  }
+  return {ErrorCode::store_failed, std::string(what)};
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<RocksStore>, OpenError> StoreOpener::open(RocksStoreOptions options,
+                                                                        rocksdb::Env* env) {
+  auto database = Database::open(options, Access::write, env);
+  if (!database) return std::unexpected(database.error());
+  auto state = std::make_unique<StoreState>(std::move(options), std::move(*database));
+  if (const auto done = StoreOpener(*state).recover(); !done) {
+    return std::unexpected(done.error());
+  }
+  std::unique_ptr<RocksStore> store(new RocksStore(std::move(state)));
+  if (const auto made = store->prepare_month(store->state_->options.now.wall); !made) {
+    return std::unexpected(open_error_of(made.error(), "making the month"));
+  }
+  return store;
+}
+
+StoreOpener::Maybe<void> StoreOpener::recover() {
+  using Step = Maybe<void> (StoreOpener::*)();
+  constexpr Step kSteps[] = {&StoreOpener::read_facts,         &StoreOpener::load_tenants,
+                             &StoreOpener::load_buckets,       &StoreOpener::load_stock,
+                             &StoreOpener::load_active_orders, &StoreOpener::load_outbox,
+                             &StoreOpener::begin_run};
+  for (const Step step : kSteps) {
+    if (auto done = (this->*step)(); !done) return done;
+  }
+  return {};
+}
+
+template <typename Visit>
+StoreOpener::Maybe<void> StoreOpener::for_each(Family family, Visit visit) {
+  rocksdb::ReadOptions scan;
+  scan.fill_cache = false;
+  scan.readahead_size = kScanReadahead;
+  rocksdb::ColumnFamilyHandle* handle = state_.database->handle(family);
+  const std::unique_ptr<rocksdb::Iterator> all(state_.database->db().NewIterator(scan, handle));
+  for (all->SeekToFirst(); all->Valid(); all->Next()) {
+    const std::string_view key = all->key().ToStringView();
+    if (!visit(key, all->value().ToStringView())) {
+      return std::unexpected(corrupt(handle->GetName(), key));
+    }
+  }
+  if (!all->status().ok()) {
+    return std::unexpected(open_error_of(error_of(all->status()), all->status().ToString()));
+  }
+  return {};
+}
+
+template <typename Record>
+StoreOpener::Maybe<Record> StoreOpener::fact(std::string_view key, Record absent) {
+  rocksdb::PinnableSlice value;
+  const auto found = state_.database->read(state_.database->handle(Family::meta), key, value);
+  if (!found) return std::unexpected(open_error_of(found.error(), key));
+  if (!*found) return absent;
+  auto record = decode<Record>(key, value.ToStringView());
+  if (!record) return std::unexpected(corrupt("default", key));
+  return std::move(*record);
+}
+
+StoreOpener::Maybe<void> StoreOpener::read_facts() {
+  const auto boot = fact<std::string>(meta::kBoot, {});
+  if (!boot) return std::unexpected(boot.error());
+  const auto clock = fact<ClockRecord>(meta::kClock, {});
+  if (!clock) return std::unexpected(clock.error());
+  const auto run = fact<RunRecord>(meta::kRun, {.end = LastEnd::clean, .unclean_ends = 0});
+  if (!run) return std::unexpected(run.error());
+  auto marks = fact<std::vector<OrderId>>(meta::kMarks, {});
+  if (!marks) return std::unexpected(marks.error());
+
+  is_first_run_ = *clock == ClockRecord{};
+  is_same_boot_ = !boot->empty() && *boot == state_.options.boot_id;
+  state_.clock = *clock;
+  if (const auto checked = check_clock(); !checked) return checked;
+  const MonotonicTime now = state_.options.now.monotonic;
+  state_.clock.limiter_time = is_same_boot_ ? std::max(now, clock->limiter_time) : now;
+  state_.clock.wall = state_.options.now.wall;
+  if (run->end == LastEnd::unclean) {
+    state_.run.unclean_ends = run->unclean_ends + 1;
+    marked_ = std::move(*marks);
+    std::ranges::sort(marked_);
+  }
+  state_.recovery.unclean_ends = state_.run.unclean_ends;
+  return {};
+}
+
+StoreOpener::Maybe<void> StoreOpener::check_clock() const {
+  if (is_first_run_ || state_.options.clock_check == ClockCheck::accepted) return {};
+  const domain::Duration moved = state_.options.now.wall - state_.clock.wall;
+  const bool is_near =
+      moved.us >= -domain::limits::kMaxClockBehind.us && moved <= domain::limits::kMaxClockAhead;
+  if (is_near) return {};
+  return std::unexpected(
+      OpenError{ErrorCode::clock_moved, fmt::format("the clock says {}, the last stored time is {}",
+                                                    domain::to_rfc3339(state_.options.now.wall),
+                                                    domain::to_rfc3339(state_.clock.wall))});
+}
+
+StoreOpener::Maybe<void> StoreOpener::load_tenants() {
+  return for_each(Family::tenants, [this](std::string_view key, std::string_view value) {
+    auto contract = decode<domain::Contract>(key, value);
+    if (!contract) return false;
+    const std::uint32_t number =
+        state_.tenants.ensure(domain::TenantId::unchecked(std::string(key)));
+    state_.work.set_weight(number, contract->weight);
+    state_.tenants.row(number).stored = std::move(*contract);
+    return true;
+  });
+}
+
+StoreOpener::Maybe<void> StoreOpener::load_buckets() {
+  const MonotonicTime now = state_.clock.limiter_time;
+  return for_each(Family::buckets, [this, now](std::string_view key, std::string_view value) {
+    const auto record = decode<BucketRecord>(key, value);
+    if (!record) return false;
+    const std::uint32_t number =
+        state_.tenants.ensure(domain::TenantId::unchecked(std::string(key)));
+    TenantRow& row = state_.tenants.row(number);
+    if (!row.stored) state_.work.set_weight(number, state_.options.default_contract.weight);
+    const std::int64_t elapsed_ns =
+        is_same_boot_ ? std::max<std::int64_t>(0, now.ns - record->at.ns) : 0;
+    row.bucket = domain::TokenBucket::restore(record->contract, record->state, now, elapsed_ns);
+    const domain::BucketContract in_force = state_.contract_of(&row).bucket;
+    row.bucket->set_contract(in_force, now);
+    // Stored again where the old record's time or contract means nothing under this run.
+    if (!is_same_boot_ || in_force != record->contract) {
+      state_.writes.put(
+          state_.database->handle(Family::buckets), key,
+          BucketRecord{.contract = in_force, .state = row.bucket->state(), .at = now});
+    }
+    return true;
+  });
+}
+
+StoreOpener::Maybe<void> StoreOpener::load_stock() {
+  return for_each(Family::stock, [this](std::string_view key, std::string_view value) {
+    const auto totals = decode<StockTotals>(key, value);
+    if (totals) state_.stock.load(std::string(key), *totals);
+    return totals.has_value();
+  });
+}
+
+StoreOpener::Maybe<void> StoreOpener::load_active_orders() {
+  rocksdb::ColumnFamilyHandle* family = state_.database->handle(Family::active);
+  // Ids sort by creation, so that first claims are first in, first out again.
+  auto done = for_each(Family::active, [&](std::string_view key, std::string_view value) {
+    if (key.size() != kIdBytes) return false;
+    const OrderId id = *trailing_id(key);
+    auto record = decode_order(id, key, value);
+    if (!record || domain::is_terminal(record->order.status)) return false;
+    Order& order = record->order;
+    if (std::ranges::binary_search(marked_, id)) {
+      ++order.interruptions;
+      state_.writes.put_order(family, key, order, {});
+      state_.recovery.interrupted.push_back(id);
+    }
+    state_.work.put(order, state_.tenants.ensure(order.tenant), state_.options.now.wall);
+    return !order.holds_stock || state_.stock.rebuild_reservation(order);
+  });
+  if (!done) return done;
+  state_.recovery.active = state_.work.size();
+  state_.stock.publish();
+  return {};
+}
+
+StoreOpener::Maybe<void> StoreOpener::load_outbox() {
+  return for_each(Family::outbox, [this](std::string_view key, std::string_view value) {
+    if (const auto order = id_of_tagged(kDeliveryTag, key)) {
+      const auto record = decode<DeliveryRecord>(key, value);
+      if (!record) return false;
+      state_.outbox.put_delivery(*order, {.tenant = state_.tenants.ensure(record->tenant),
+                                          .attempt = record->attempt,
+                                          .due = record->due});
+      return true;
+    }
+    ByteReader in(key);
+    const bool is_batch = in.u8() == static_cast<std::uint8_t>(kBatchTag);
+    const std::uint64_t sequence = in.big64();
+    const auto record = decode<BatchRecord>(key, value);
+    if (!is_batch || !in.done() || !record) return false;
+    std::vector<Month> months;
+    for (const BatchRecord::Entry& entry : record->entries) {
+      const Month month = entry.order.month();
+      if (std::ranges::find(months, month) == months.end()) months.push_back(month);
+    }
+    state_.outbox.add_batch(sequence, std::move(months));
+    state_.clock.next_batch = std::max(state_.clock.next_batch, sequence + 1);
+    return true;
+  });
+}
+
+StoreOpener::Maybe<void> StoreOpener::begin_run() {
+  rocksdb::ColumnFamilyHandle* family = state_.database->handle(Family::meta);
+  state_.run.end = LastEnd::unclean;
+  state_.writes.put(family, meta::kRun, state_.run);
+  state_.writes.put(family, meta::kBoot, state_.options.boot_id);
+  state_.writes.put(family, meta::kClock, state_.clock);
+  // What was running has been told once; nothing runs yet.
+  state_.writes.put(family, meta::kMarks, std::vector<OrderId>{});
+  const auto done = state_.database->write(state_.writes);
+  if (!done) return std::unexpected(open_error_of(done.error(), "storing that the run began"));
+  state_.database->set_wall(state_.clock.wall);
+  return {};
+}
+
+}  // namespace penstock::rocksdb_store

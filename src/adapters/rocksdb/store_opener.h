@@ -1,0 +1,53 @@
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <vector>
+
+#include <rocksdb/env.h>
+
+#include "adapters/rocksdb/rocks_store.h"
+#include "adapters/rocksdb/rocks_store_options.h"
+#include "adapters/rocksdb/store_state.h"
+#include "domain/ids.h"
+
+namespace penstock::rocksdb_store {
+
+/// The start of a store: reads what the last run left, rebuilds what only memory holds, and stores
+/// that this run began. Lives for one call of `open`.
+class StoreOpener {
+ public:
+  /// As RocksStore::open, on the file system of `env`, which outlives the store; null is the
+  /// system's. Tests pass one that fails.
+  static std::expected<std::unique_ptr<RocksStore>, OpenError> open(RocksStoreOptions options,
+                                                                    rocksdb::Env* env);
+
+ private:
+  template <typename Result>
+  using Maybe = std::expected<Result, OpenError>;
+
+  explicit StoreOpener(StoreState& state) : state_(state) {}
+
+  Maybe<void> recover();
+  Maybe<void> read_facts();
+  Maybe<void> check_clock() const;
+  Maybe<void> load_tenants();
+  Maybe<void> load_buckets();
+  Maybe<void> load_stock();
+  Maybe<void> load_active_orders();
+  Maybe<void> load_outbox();
+  Maybe<void> begin_run();
+
+  /// Calls `visit(key, value)` for every entry of a family; it says false where one is corrupt.
+  template <typename Visit>
+  Maybe<void> for_each(Family family, Visit visit);
+  template <typename Record>
+  Maybe<Record> fact(std::string_view key, Record absent);
+
+  StoreState& state_;
+  bool is_first_run_ = true;
+  bool is_same_boot_ = false;
+  std::vector<domain::OrderId> marked_;
+};
+
+}  // namespace penstock::rocksdb_store

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "domain/contract.h"
+#include "domain/ids.h"
+#include "domain/token_bucket.h"
+
+namespace penstock::rocksdb_store {
+
+/// Hash of texts that are looked up without building a std::string.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+/// A tenant in memory.
+struct TenantRow {
+  domain::TenantId id;
+  std::optional<domain::Contract> stored;  ///< absent: the default is in force
+  std::optional<domain::TokenBucket> bucket;
+  bool is_bucket_changed = false;  ///< in the present batch
+};
+
+/// The tenants by name and by the number that the queues know them by. Numbers last as long as the
+/// process; rows never move. Not thread-safe. Bounded by the owner, who asks `size` before it adds.
+class TenantTable {
+ public:
+  std::optional<std::uint32_t> find(std::string_view tenant) const {
+    const auto found = numbers_.find(tenant);
+    if (found == numbers_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  std::uint32_t ensure(const domain::TenantId& tenant) {
+    const auto [entry, added] =
+        numbers_.try_emplace(tenant.str(), static_cast<std::uint32_t>(rows_.size()));
+    if (added) rows_.push_back({.id = tenant, .stored = {}, .bucket = {}});
+    return entry->second;
+  }
+
+  TenantRow& row(std::uint32_t number) { return rows_[number]; }
+  const TenantRow& row(std::uint32_t number) const { return rows_[number]; }
+  std::size_t size() const { return rows_.size(); }
+
+ private:
+  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> numbers_;
+  std::deque<TenantRow> rows_;
+};
+
+}  // namespace penstock::rocksdb_store

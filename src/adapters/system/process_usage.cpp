@@ -1,0 +1,78 @@
+#include "adapters/system/process_usage.h"
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace penstock::system {
+namespace {
+
+std::optional<std::string> read_text(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+/// The number behind "name:" in a text of "name: number [unit]" lines; 0 where it is missing.
+std::int64_t number_after(std::string_view text, std::string_view name) {
+  std::size_t at = text.find(name);
+  if (at == std::string_view::npos) return 0;
+  at = text.find_first_of("0123456789", at + name.size());
+  if (at == std::string_view::npos) return 0;
+  std::int64_t number = 0;
+  std::from_chars(text.data() + at, text.data() + text.size(), number);
+  return number;
+}
+
+/// utime and stime, fields 14 and 15 of /proc/PID/stat, counted behind the command's name, which
+/// may hold spaces and parentheses itself.
+std::optional<std::int64_t> cpu_us_of(std::string_view stat) {
+  std::size_t const name_end = stat.rfind(')');
+  if (name_end == std::string_view::npos) return std::nullopt;
+  std::istringstream fields{std::string(stat.substr(name_end + 1))};
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) fields >> skipped;
+  std::int64_t user = 0;
+  std::int64_t kernel = 0;
+  if (!(fields >> user >> kernel)) return std::nullopt;
+  std::int64_t const ticks_per_second = ::sysconf(_SC_CLK_TCK);
+  return (user + kernel) * 1'000'000 / ticks_per_second;
+}
+
+}  // namespace
+
+std::optional<ProcessUsage> read_process_usage(pid_t process) {
+  std::string const folder = fmt::format("/proc/{}/", process);
+  auto const stat = read_text(folder + "stat");
+  auto const status = read_text(folder + "status");
+  if (!stat || !status) return std::nullopt;
+  auto const cpu_us = cpu_us_of(*stat);
+  if (!cpu_us) return std::nullopt;
+  ProcessUsage usage{.cpu_us = *cpu_us,
+                     .resident_bytes = number_after(*status, "VmRSS:") * 1024,
+                     .peak_resident_bytes = number_after(*status, "VmHWM:") * 1024};
+  if (auto const io = read_text(folder + "io")) {
+    usage.written_bytes = number_after(*io, "\nwrite_bytes:");
+  }
+  std::error_code failed;
+  for (std::filesystem::directory_iterator at(folder + "fd", failed), end; !failed && at != end;
+       at.increment(failed)) {
+    ++usage.open_descriptors;
+  }
+  return usage;
+}
+
+ProcessUsage read_own_usage() {
+  return read_process_usage(::getpid()).value_or(ProcessUsage{});
+}
+
+}  // namespace penstock::system

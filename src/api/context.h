@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "api/answer_thread.h"
+#include "api/caller.h"
+#include "api/correlation.h"
+#include "api/refusal_log.h"
+#include "api/request_counters.h"
+#include "pipeline/request.h"
+#include "ports/clock.h"
+#include "ports/log.h"
+#include "ports/order_reader.h"
+
+namespace penstock::api {
+
+/// What the process uses, for /metrics.
+struct ProcessUsage {
+  std::uint64_t resident_bytes = 0;
+  double cpu_seconds = 0;  ///< user and system, since the start
+  std::uint64_t open_descriptors = 0;
+};
+
+/// What the api runs on. All of it is thread-safe and outlives the Api.
+struct ApiParts {
+  pipeline::Intake& intake;
+  const ports::OrderReader& reader;
+  ports::Log& log;
+  ports::Clock& clock;
+  RandomBits random;                             ///< for correlation ids
+  std::function<ProcessUsage()> process_usage;   ///< empty: /metrics leaves the process out
+  const Authenticator* authenticator = nullptr;  ///< null: one for ApiOptions::admin_key
+};
+
+struct ApiOptions {
+  std::optional<std::string> admin_key;  ///< none: the server is open
+  std::string version = "0.1.0";         ///< shown at /
+};
+
+/// What every resource works with; one for each Api.
+struct Context {
+  Context(ApiParts api_parts, ApiOptions api_options)
+      : parts(std::move(api_parts)),
+        options(std::move(api_options)),
+        admin_key(options.admin_key),
+        refusals(parts.log, parts.clock) {}
+
+  const Authenticator& authenticator() const {
+    return parts.authenticator != nullptr ? *parts.authenticator : admin_key;
+  }
+
+  ApiParts parts;
+  ApiOptions options;
+  AdminKeyAuthenticator admin_key;
+  RefusalLog refusals;
+  RequestCounters counters;
+  AnswerThread answers;  ///< last: its jobs use all of the above
+};
+
+}  // namespace penstock::api

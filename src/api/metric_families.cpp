@@ -1,0 +1,244 @@
+#include "api/metric_families.h"
+
+#include <algorithm>
+#include <concepts>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "api/effect_names.h"
+#include "api/routes.h"
+
+namespace penstock::api {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+constexpr double kMicroseconds = 1e6;
+
+double seconds(std::int64_t microseconds) {
+  return static_cast<double>(microseconds) / kMicroseconds;
+}
+
+ClientMetric::Label label(std::string name, std::string_view value) {
+  return {.name = std::move(name), .value = std::string(value)};
+}
+
+/// Builds one family sample by sample.
+class Family {
+ public:
+  Family(std::string name, std::string help, MetricType type) {
+    family_.name = std::move(name);
+    family_.help = std::move(help);
+    family_.type = type;
+  }
+
+  template <typename Number>
+  Family& add(Number value, Labels labels = {}) {
+    ClientMetric& metric = family_.metric.emplace_back();
+    metric.label = std::move(labels);
+    if (family_.type == MetricType::Counter) {
+      metric.counter.value = static_cast<double>(value);
+    } else {
+      metric.gauge.value = static_cast<double>(value);
+    }
+    return *this;
+  }
+
+  Family& add(const pipeline::Histogram& histogram, Labels labels = {}) {
+    ClientMetric& metric = family_.metric.emplace_back();
+    metric.label = std::move(labels);
+    metric.histogram.sample_count = histogram.count;
+    metric.histogram.sample_sum = seconds(histogram.sum_us);
+    std::uint64_t cumulative = 0;
+    for (std::size_t i = 0; i < pipeline::Histogram::kBoundsUs.size(); ++i) {
+      cumulative += histogram.counts.at(i);
+      metric.histogram.bucket.push_back(
+          {.cumulative_count = cumulative,
+           .upper_bound = seconds(pipeline::Histogram::kBoundsUs.at(i))});
+    }
+    return *this;
+  }
+
+  MetricFamily take() { return std::move(family_); }
+
+ private:
+  MetricFamily family_;
+};
+
+Family counter(std::string name, std::string help) {
+  return {std::move(name), std::move(help), MetricType::Counter};
+}
+Family gauge(std::string name, std::string help) {
+  return {std::move(name), std::move(help), MetricType::Gauge};
+}
+Family histogram(std::string name, std::string help) {
+  return {std::move(name), std::move(help), MetricType::Histogram};
+}
+
+using Families = std::vector<MetricFamily>;
+
+/// One sample a stage, of what `value` takes from its statistics.
+template <typename Value>
+void add_by_stage(Family family, const pipeline::Statistics& statistics, Value value,
+                  Families& out) {
+  for (std::size_t stage = 1; stage <= domain::kStages; ++stage) {
+    family.add(value(statistics.stages.at(stage)),
+               {label("stage", domain::to_string(static_cast<domain::Stage>(stage)))});
+  }
+  out.push_back(family.take());
+}
+
+void add_stages(const pipeline::Statistics& statistics, Families& out) {
+  using Stage = pipeline::StageStatistics;
+  add_by_stage(
+      gauge("penstock_stage_depth", "Orders that wait in front of the stage"), statistics,
+      [](const Stage& stage) { return stage.depth.ready; }, out);
+  add_by_stage(
+      gauge("penstock_stage_in_flight", "Orders that the stage holds"), statistics,
+      [](const Stage& stage) { return std::max(stage.depth.leased, stage.in_flight); }, out);
+  add_by_stage(
+      gauge("penstock_stage_oldest_age_seconds", "Age of the order at the queue's head"),
+      statistics, [](const Stage& stage) { return seconds(stage.oldest_age.us); }, out);
+  add_by_stage(
+      gauge("penstock_stage_paused", "1 while the stage is paused"), statistics,
+      [](const Stage& stage) { return stage.paused ? 1 : 0; }, out);
+  add_by_stage(
+      gauge("penstock_stage_dead_letters", "Open dead letters of the stage"), statistics,
+      [](const Stage& stage) { return stage.depth.dead_letters; }, out);
+  add_by_stage(
+      counter("penstock_stage_completed_total", "Orders that left the stage forwards"), statistics,
+      [](const Stage& stage) { return stage.completed; }, out);
+  add_by_stage(
+      counter("penstock_stage_failed_total", "Failed attempts, declines and refusals"), statistics,
+      [](const Stage& stage) { return stage.failed; }, out);
+  add_by_stage(
+      histogram("penstock_stage_latency_seconds", "From entering the stage to leaving it"),
+      statistics, [](const Stage& stage) -> const pipeline::Histogram& { return stage.latency; },
+      out);
+}
+
+void add_orders(const pipeline::Statistics& statistics, Families& out) {
+  Family accepts = counter("penstock_order_requests_total", "Orders sent, by what became of them");
+  for (std::size_t i = 0; i < statistics.accepts.size(); ++i) {
+    accepts.add(statistics.accepts.at(i),
+                {label("outcome", to_string(static_cast<pipeline::PlaceOutcome>(i)))});
+  }
+  out.push_back(accepts.take());
+  Family ended = counter("penstock_orders_ended_total", "Orders that reached a terminal status");
+  for (const auto status :
+       {domain::Status::fulfilled, domain::Status::rejected, domain::Status::cancelled}) {
+    ended.add(statistics.ended.at(static_cast<std::size_t>(status)),
+              {label("status", domain::to_string(status))});
+  }
+  out.push_back(ended.take());
+  Family tenants = counter("penstock_tenant_requests_total",
+                           "Orders sent, by tenant (the busiest, and other) and outcome");
+  const auto add_tenant = [&](std::string_view name, const pipeline::TenantStatistics& tenant) {
+    tenants.add(tenant.accepted, {label("tenant", name), label("outcome", "accepted")});
+    tenants.add(tenant.denied, {label("tenant", name), label("outcome", "denied")});
+  };
+  // A tenant may be called other: the sum of the rest then joins it, no series stands twice.
+  pipeline::TenantStatistics other = statistics.other_tenants;
+  for (const pipeline::TenantStatistics& tenant : statistics.top_tenants) {
+    if (tenant.tenant.str() == "other") {
+      other.accepted += tenant.accepted;
+      other.denied += tenant.denied;
+    } else {
+      add_tenant(tenant.tenant.str(), tenant);
+    }
+  }
+  add_tenant("other", other);
+  out.push_back(tenants.take());
+  out.push_back(histogram("penstock_order_duration_seconds", "From creation to a terminal status")
+                    .add(statistics.end_to_end)
+                    .take());
+}
+
+void add_effects(const pipeline::Statistics& statistics, Families& out) {
+  Family effects = counter("penstock_effects_total", "Calls to gateway and fulfiller, by outcome");
+  for (std::size_t kind = 0; kind < statistics.effects.size(); ++kind) {
+    for (std::size_t outcome = 0; outcome < statistics.effects.at(kind).size(); ++outcome) {
+      effects.add(statistics.effects.at(kind).at(outcome),
+                  {label("effect", to_string(static_cast<domain::EffectKind>(kind))),
+                   label("outcome", to_string(static_cast<domain::OutcomeKind>(outcome)))});
+    }
+  }
+  out.push_back(effects.take());
+  out.push_back(counter("penstock_deliveries_total", "Webhook attempts, by outcome")
+                    .add(statistics.deliveries_done, {label("outcome", "delivered")})
+                    .add(statistics.deliveries_failed, {label("outcome", "failed")})
+                    .take());
+}
+
+void add_totals(const pipeline::Statistics& statistics, Families& out) {
+  const auto add = [&out](Family family, auto value) { out.push_back(family.add(value).take()); };
+  add(gauge("penstock_orders_active", "Orders that are not terminal"), statistics.active);
+  add(gauge("penstock_owed_refunds", "Refunds that are due and not paid"), statistics.owed_refunds);
+  add(gauge("penstock_unresolved_charges", "Orders whose charge or refund got no answer yet"),
+      statistics.unresolved);
+  add(gauge("penstock_dead_letters_open", "Dead letters that wait for redrive or discard"),
+      statistics.open_dead_letters);
+  add(gauge("penstock_deliveries_waiting", "Webhook deliveries that are not done"),
+      statistics.deliveries_waiting);
+  add(counter("penstock_dead_letters_total", "Orders that were dead-lettered"),
+      statistics.dead_lettered);
+  add(counter("penstock_commits_total", "Group commits, each with one sync"), statistics.commits);
+  add(counter("penstock_commands_total", "Commands in the group commits"), statistics.commands);
+  add(counter("penstock_stale_commits_total", "Commits discarded for a stale version"),
+      statistics.stale_commits);
+}
+
+std::string status_text(int status) {
+  return status == 0 ? std::string("none") : fmt::format("{}", status);
+}
+
+void add_requests(const RequestCounters& requests, Families& out) {
+  Family family =
+      counter("penstock_http_requests_total", "Answered requests; status none: closed unanswered");
+  for (std::size_t route = 0; route <= routes().size(); ++route) {
+    for (std::size_t i = 0; i < RequestCounters::kStatuses.size(); ++i) {
+      const std::uint64_t count = requests.get(route, i);
+      if (count == 0) continue;
+      const bool known = route < routes().size();
+      family.add(count, {label("method", known ? net::to_string(routes()[route].method) : "other"),
+                         label("route", known ? routes()[route].pattern : "unknown"),
+                         label("status", status_text(RequestCounters::kStatuses.at(i)))});
+    }
+  }
+  out.push_back(family.take());
+}
+
+void add_process(const ProcessUsage& usage, Families& out) {
+  out.push_back(gauge("penstock_process_resident_memory_bytes", "Resident memory")
+                    .add(usage.resident_bytes)
+                    .take());
+  out.push_back(counter("penstock_process_cpu_seconds_total", "User and system CPU time")
+                    .add(usage.cpu_seconds)
+                    .take());
+  out.push_back(gauge("penstock_process_open_descriptors", "Open file descriptors")
+                    .add(usage.open_descriptors)
+                    .take());
+}
+
+}  // namespace
+
+std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics,
+                                          const RequestCounters& requests,
+                                          const std::optional<ProcessUsage>& usage) {
+  Families families;
+  add_stages(statistics, families);
+  add_orders(statistics, families);
+  add_effects(statistics, families);
+  add_totals(statistics, families);
+  add_requests(requests, families);
+  if (usage) add_process(*usage, families);
+  return families;
+}
+
+}  // namespace penstock::api

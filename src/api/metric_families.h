@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+
+#include "api/context.h"
+#include "pipeline/statistics.h"
+
+namespace penstock::api {
+
+/// Everything /metrics shows, in base units; each family has its line in docs/metrics.md. `usage`
+/// absent leaves the process out.
+std::vector<prometheus::MetricFamily> metric_families(const pipeline::Statistics& statistics,
+                                                      const RequestCounters& requests,
+                                                      const std::optional<ProcessUsage>& usage);
+
+}  // namespace penstock::api

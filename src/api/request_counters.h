@@ -1,0 +1,28 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace penstock::api {
+
+/// Answered requests by route and status. Any thread; counts are relaxed, each exact by itself.
+class RequestCounters {
+ public:
+  /// More than routes there are, the unknown one included.
+  static constexpr std::size_t kMaxRoutes = 40;
+  /// What this server answers; 0 stands for a connection closed without an answer.
+  static constexpr std::array<int, 14> kStatuses{202, 200, 400, 401, 403, 404, 405,
+                                                 409, 413, 415, 422, 429, 503, 0};
+
+  /// `route` < kMaxRoutes.
+  void add(std::size_t route, int status);
+  /// Of the position-th status.
+  std::uint64_t get(std::size_t route, std::size_t position) const;
+
+ private:
+  std::array<std::array<std::atomic<std::uint64_t>, kStatuses.size()>, kMaxRoutes> counts_{};
+};
+
+}  // namespace penstock::api

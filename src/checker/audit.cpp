@@ -1,0 +1,263 @@
+#include "checker/audit.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+namespace penstock::checker {
+namespace {
+
+using domain::Charge;
+using domain::Status;
+
+bool has_ended(Status status) {
+  return status == Status::fulfilled || status == Status::rejected || status == Status::cancelled;
+}
+
+std::string name_of(const domain::TenantId& tenant, const domain::ProductId& product) {
+  return fmt::format("{}/{}", tenant.str(), product.str());
+}
+
+}  // namespace
+
+std::uint32_t Audit::number_of(const domain::TenantId& tenant) {
+  return tenants_.try_emplace(tenant, static_cast<std::uint32_t>(tenants_.size())).first->second;
+}
+
+void Audit::add_order(const domain::Order& order, ReceiptPresence receipt) {
+  check_order(order, receipt, report_);
+  ++report_.orders;
+  ++report_.orders_by_status.at(static_cast<std::size_t>(order.status));
+  orders_.push_back({.id = order.id,
+                     .total = order.total.minor_units,
+                     .currency = order.total.currency,
+                     .status = order.status,
+                     .charge = order.charge,
+                     .tenant = number_of(order.tenant)});
+  bool const sold = order.status == Status::fulfilled;
+  if (!sold && !order.holds_stock) return;
+  for (const domain::Item& item : order.items) {
+    Pieces& pieces = pieces_[{order.tenant, item.product}];
+    (sold ? pieces.sold : pieces.reserved) += item.quantity;
+  }
+}
+
+void Audit::add_stock(const domain::TenantId& tenant, const domain::ProductId& product,
+                      const domain::Stock& stock) {
+  ++report_.stock_records;
+  stock_[{tenant, product}] = stock;
+}
+
+void Audit::add_idempotency(const domain::TenantId& tenant, std::string_view key,
+                            const domain::IdempotencyRecord& record) {
+  ++report_.idempotency_records;
+  keys_.push_back({.order = record.order, .tenant = number_of(tenant), .key = std::string(key)});
+}
+
+void Audit::add_delivery(const domain::OrderId& order) {
+  deliveries_.push_back(order);
+}
+
+void Audit::add_unreadable(std::string subject, std::string detail) {
+  report_.add(Invariant::readable, std::move(subject), std::move(detail));
+}
+
+void Audit::use_ledger(LedgerScope scope) {
+  report_.with_ledger = true;
+  scope_ = scope;
+}
+
+void Audit::add_movement(const Movement& movement) {
+  report_.with_ledger = true;
+  ++report_.movements;
+  std::string_view const wanted = movement.kind == MovementKind::capture ? "/charge" : "/refund";
+  std::string const id = movement.order.str();
+  if (!movement.key.starts_with(id) ||
+      !std::string_view(movement.key).substr(id.size()).starts_with(wanted)) {
+    report_.add(Invariant::record_matches_ledger, id,
+                fmt::format("money moved under the foreign key {}", movement.key));
+  }
+  ledger_.push_back({.order = movement.order,
+                     .minor_units = movement.amount.minor_units,
+                     .currency = movement.amount.currency,
+                     .kind = movement.kind});
+}
+
+const Audit::Summary* Audit::find(const domain::OrderId& order) const {
+  auto const at = std::ranges::lower_bound(orders_, order, {}, &Summary::id);
+  return at != orders_.end() && at->id == order ? &*at : nullptr;
+}
+
+Report Audit::finish() {
+  std::ranges::sort(orders_, {}, &Summary::id);
+  check_stored_once();
+  check_keys();
+  check_deliveries();
+  check_stock();
+  for (const Summary& order : orders_) {
+    if (order.status == Status::fulfilled) {
+      report_.money[std::string(order.currency.code())].fulfilled += order.total;
+    }
+  }
+  if (report_.with_ledger) check_ledger();
+  return std::move(report_);
+}
+
+void Audit::check_stored_once() {
+  for (std::size_t index = 1; index < orders_.size(); ++index) {
+    if (orders_[index].id == orders_[index - 1].id) {
+      report_.add(Invariant::stored_once, orders_[index].id.str(), "stored more than once");
+    }
+  }
+}
+
+void Audit::check_keys() {
+  for (const KeyedOrder& keyed : keys_) {
+    const Summary* order = find(keyed.order);
+    if (order == nullptr) {
+      // A key outlives its order only where the order's month was dropped.
+      if (report_.whole_history) {
+        report_.add(Invariant::key_names_order, keyed.key,
+                    fmt::format("names {}, which is not stored", keyed.order.str()));
+      }
+    } else if (order->tenant != keyed.tenant) {
+      report_.add(Invariant::key_names_order, keyed.key,
+                  fmt::format("names {}, which is another tenant's", keyed.order.str()));
+    }
+  }
+}
+
+void Audit::check_deliveries() {
+  for (const domain::OrderId& delivered : deliveries_) {
+    const Summary* order = find(delivered);
+    if (order == nullptr && !report_.whole_history) continue;
+    if (order == nullptr || !has_ended(order->status)) {
+      report_.add(Invariant::delivery_of_ended, delivered.str(),
+                  order == nullptr ? "the order is not stored" : "the order has not ended");
+    }
+  }
+}
+
+void Audit::check_stock() {
+  for (auto const& [product, stock] : stock_) {
+    std::string const name = name_of(product.first, product.second);
+    report_.stock.received += stock.received;
+    report_.stock.reserved += stock.reserved;
+    report_.stock.sold += stock.sold;
+    report_.stock.on_hand += stock.on_hand();
+    if (stock.received < 0 || stock.reserved < 0 || stock.sold < 0 || stock.on_hand() < 0) {
+      report_.add(Invariant::no_negative_term, name,
+                  fmt::format("received {}, on hand {}, reserved {}, sold {}", stock.received,
+                              stock.on_hand(), stock.reserved, stock.sold));
+    }
+    Pieces const pieces = pieces_[product];
+    if (pieces.reserved != stock.reserved) {
+      report_.add(Invariant::stock_balances, name,
+                  fmt::format("{} reserved, orders hold {}", stock.reserved, pieces.reserved));
+    }
+    bool const sold_fits =
+        report_.whole_history ? pieces.sold == stock.sold : pieces.sold <= stock.sold;
+    if (!sold_fits) {
+      report_.add(Invariant::stock_balances, name,
+                  fmt::format("{} sold, fulfilled orders took {}", stock.sold, pieces.sold));
+    }
+  }
+  for (auto const& [product, pieces] : pieces_) {
+    if (!stock_.contains(product)) {
+      report_.add(Invariant::stock_balances, name_of(product.first, product.second),
+                  "orders hold or took pieces of a product without stock");
+    }
+  }
+}
+
+void Audit::check_ledger() {
+  std::ranges::stable_sort(ledger_, {}, &LedgerLine::order);
+  std::size_t at = 0;
+  auto const take = [&](const domain::OrderId& id, domain::Currency currency) {
+    Moved moved;
+    for (; at < ledger_.size() && ledger_[at].order == id; ++at) {
+      const LedgerLine& line = ledger_[at];
+      MoneyTotals& totals = report_.money[std::string(line.currency.code())];
+      bool const capture = line.kind == MovementKind::capture;
+      (capture ? totals.captured : totals.refunded) += line.minor_units;
+      (capture ? moved.captured : moved.refunded) += line.minor_units;
+      moved.captures += capture ? 1 : 0;
+      moved.other_currency |= !(line.currency == currency);
+    }
+    return moved;
+  };
+  auto const unknown_before = [&](std::optional<domain::OrderId> end) {
+    while (at < ledger_.size() && (!end || ledger_[at].order < *end)) {
+      domain::OrderId const id = ledger_[at].order;
+      take(id, ledger_[at].currency);
+      if (report_.whole_history && scope_ == LedgerScope::this_store) {
+        report_.add(Invariant::stored_once, id.str(),
+                    "money moved for an order that is not stored");
+      }
+    }
+  };
+  for (const Summary& order : orders_) {
+    unknown_before(order.id);
+    Moved const moved = take(order.id, order.currency);
+    check_money(order, moved);
+    check_record_against(order, moved);
+    if (!has_ended(order.status)) {
+      report_.money[std::string(order.currency.code())].open += moved.captured - moved.refunded;
+    }
+  }
+  unknown_before(std::nullopt);
+  if (!report_.whole_history || scope_ == LedgerScope::shared) return;
+  for (auto const& [currency, totals] : report_.money) {
+    if (totals.captured - totals.refunded != totals.fulfilled + totals.open) {
+      report_.add(Invariant::money_balances, currency,
+                  fmt::format("captured {} - refunded {} is not fulfilled {} + open {}",
+                              totals.captured, totals.refunded, totals.fulfilled, totals.open));
+    }
+  }
+}
+
+void Audit::check_money(const Summary& order, const Moved& moved) {
+  std::string const id = order.id.str();
+  std::int64_t const kept = moved.captured - moved.refunded;
+  std::string const found = fmt::format("captured {} in {}, refunded {}, total {}", moved.captured,
+                                        moved.captures, moved.refunded, order.total);
+  if (moved.captures > 1) report_.add(Invariant::one_capture, id, found);
+  if (kept != 0 && kept != order.total) report_.add(Invariant::all_or_nothing, id, found);
+  if (moved.refunded > moved.captured) report_.add(Invariant::refund_within_capture, id, found);
+  if (order.status == Status::fulfilled && (kept != order.total || moved.other_currency)) {
+    report_.add(Invariant::fulfilled_captured, id,
+                found + (moved.other_currency ? ", in another currency" : ""));
+  }
+  if ((order.status == Status::rejected || order.status == Status::cancelled) && kept != 0) {
+    report_.add(Invariant::ended_pays_back, id, found);
+  }
+}
+
+void Audit::check_record_against(const Summary& order, const Moved& moved) {
+  bool const captured = moved.captured > 0;
+  bool const paid_back = captured && moved.captured == moved.refunded;
+  bool fits = true;
+  switch (order.charge) {
+    case Charge::none:
+    case Charge::closed:
+      fits = !captured || paid_back;
+      break;
+    case Charge::open:
+      // The answer may be on its way: captured or not, but nothing is paid back before it is known.
+      fits = moved.refunded == 0;
+      break;
+    case Charge::captured:
+      fits = captured;
+      break;
+    case Charge::refunded:
+      fits = paid_back;
+      break;
+  }
+  if (fits) return;
+  report_.add(Invariant::record_matches_ledger, order.id.str(),
+              fmt::format("the ledger captured {} and refunded {}, the record's charge is {}",
+                          moved.captured, moved.refunded, static_cast<int>(order.charge)));
+}
+
+}  // namespace penstock::checker

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <functional>
+
+#include "cli/exit_code.h"
+
+namespace CLI {
+class App;
+}
+
+namespace penstock::main {
+
+/// What the command line asked for; set by the subcommand that was named.
+using Action = std::function<cli::ExitCode()>;
+
+/// Each adds one subcommand with its flags to `app`; naming it sets `action`, which outlives both.
+void add_serve(CLI::App& app, Action& action);
+void add_gateway(CLI::App& app, Action& action);
+void add_check(CLI::App& app, Action& action);
+void add_bench(CLI::App& app, Action& action);
+void add_explain(CLI::App& app, Action& action);
+
+}  // namespace penstock::main

@@ -1,0 +1,101 @@
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "adapters/system/process_usage.h"
+#include "adapters/system/system_random.h"
+#include "cli/bench.h"
+#include "main/command.h"
+
+namespace penstock::main {
+namespace {
+
+struct BenchFlags {
+  cli::BenchOptions bench;
+  bool silent = false;
+};
+
+std::optional<cli::ProcessReading> read_process(pid_t process) {
+  auto const usage = system::read_process_usage(process);
+  if (!usage) return std::nullopt;
+  return cli::ProcessReading{.cpu_us = usage->cpu_us,
+                             .peak_resident_bytes = usage->peak_resident_bytes,
+                             .written_bytes = usage->written_bytes};
+}
+
+cli::ExitCode run_bench(BenchFlags flags) {
+  cli::BenchOptions& bench = flags.bench;
+  if (bench.load.orders == 0 && bench.load.duration_seconds <= 0) {
+    std::cerr << "penstock bench: needs --duration or --orders\n";
+    return cli::ExitCode::wrong_use;
+  }
+  system::SystemRandom random;
+  bench.load.run = "b" + std::to_string(random.next() % 1'000'000'000);
+  if (flags.silent) bench.progress = cli::Progress::silent;
+  return cli::bench(bench, read_process, std::cout, std::cerr);
+}
+
+void add_load_flags(CLI::App& command, cli::LoadOptions& load) {
+  command
+      .add_option("--rate", load.rate,
+                  "orders a second, sent on time whatever the answers "
+                  "(open loop); 0: as fast as they come (closed loop)")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command.add_option("--connections", load.connections, "keep-alive connections")
+      ->check(CLI::Range(1, 9'000))
+      ->capture_default_str();
+  command.add_option("--duration", load.duration_seconds, "seconds of load; 0: until --orders")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command.add_option("--orders", load.orders, "at most so many orders; 0: no bound")
+      ->capture_default_str();
+  command.add_option("--tenants", load.tenants, "orders go round over so many tenants")
+      ->check(CLI::Range(1, 90'000))
+      ->capture_default_str();
+  command.add_option("--products", load.products, "each order draws one of so many")
+      ->check(CLI::Range(1, 900'000))
+      ->capture_default_str();
+  command.add_option("--declined", load.declined_share, "share of orders with a declined card")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--samples", load.sampled_share, "share of orders followed to their end")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--settle-seconds", load.settle_seconds, "at most, for the backlog at the end")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand(
+      "bench", "load a server, its own or a running one, and print the figures as JSON");
+  auto const flags = std::make_shared<BenchFlags>();
+  cli::BenchOptions& bench = flags->bench;
+  command->add_option("--server", bench.server, "a running server (default: one for the run)")
+      ->type_name("URL");
+  command->add_option("--key", bench.load.admin_key, "its admin key")
+      ->envname("PENSTOCK_ADMIN_KEY");
+  command
+      ->add_option("--gateway", bench.gateway,
+                   "of the own server: sandbox, a URL, or process (a penstock gateway)")
+      ->capture_default_str();
+  command->add_option("--data", bench.data, "of the own server (default: a temporary directory)")
+      ->type_name("DIR");
+  command->add_option("--http-threads", bench.http_threads, "of the own server")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  add_load_flags(*command, bench.load);
+  // Orders go one a request; the flag is there so that scripts can say so.
+  auto const batch = std::make_shared<int>(1);
+  command->add_option("--batch", *batch, "orders a request")->check(CLI::Range(1, 1));
+  command->add_flag("--silent", flags->silent, "no line a second");
+  command->callback([&action, flags, batch] { action = [flags] { return run_bench(*flags); }; });
+}
+
+}  // namespace penstock::main

@@ -1,0 +1,114 @@
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include "adapters/system/json_log.h"
+#include "adapters/system/stop_signals.h"
+#include "adapters/system/system_clock.h"
+#include "cli/check.h"
+#include "cli/explain.h"
+#include "main/command.h"
+#include "main/gateway_process.h"
+#include "main/store_audit.h"
+
+namespace penstock::main {
+namespace {
+
+struct GatewayFlags {
+  std::string listen = "127.0.0.1:9100";
+  std::string ledger = "gateway-ledger.jsonl";
+  gateway::SandboxFaults faults;
+  double latency_ms = 0;
+};
+
+cli::ExitCode start_gateway(const GatewayFlags& flags) {
+  auto const listen = parse_listen_address(flags.listen);
+  if (!listen) {
+    std::cerr << "penstock gateway: --listen " << flags.listen << ": needs ADDR:PORT\n";
+    return cli::ExitCode::wrong_use;
+  }
+  if (!is_loopback(*listen)) {
+    std::cerr << "penstock gateway: --listen " << flags.listen
+              << ": it asks nobody for a key, so it listens on loopback only\n";
+    return cli::ExitCode::wrong_use;
+  }
+  system::StopSignals signals;
+  system::SystemClock clock;
+  system::JsonLog log(clock, ports::LogLevel::info, STDERR_FILENO);
+  GatewayProcessOptions options{
+      .listen = *listen, .ledger_path = flags.ledger, .faults = flags.faults};
+  options.faults.latency = {static_cast<std::int64_t>(flags.latency_ms * 1000)};
+  return run_gateway(options, signals, log);
+}
+
+struct CheckFlags {
+  StoreAuditOptions audit{.data_directory = "./penstock-data", .ledger_path = ""};
+  bool json = false;
+};
+
+cli::ExitCode run_check(const CheckFlags& flags) {
+  auto const report = audit_store(flags.audit);
+  if (!report) {
+    std::cerr << "penstock check: " << report.error() << '\n';
+    return cli::ExitCode::failed;
+  }
+  return cli::print_audit(*report, flags.json ? cli::OutputForm::json : cli::OutputForm::text,
+                          std::cout);
+}
+
+}  // namespace
+
+void add_gateway(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("gateway", "the sandbox payment gateway as a process of its own");
+  auto const flags = std::make_shared<GatewayFlags>();
+  CLI::Range const share(0.0, 1.0);
+  command->add_option("--listen", flags->listen, "where to serve")
+      ->capture_default_str()
+      ->type_name("ADDR:PORT");
+  command->add_option("--ledger", flags->ledger, "append-only file of money movements")
+      ->capture_default_str()
+      ->type_name("FILE");
+  command->add_option("--decline", flags->faults.decline, "share of charges that are declined")
+      ->check(share);
+  command->add_option("--fail", flags->faults.fail, "share refused before acting, transiently")
+      ->check(share);
+  command->add_option("--drop-reply", flags->faults.drop_reply, "share that acts and never answers")
+      ->check(share);
+  command->add_option("--latency", flags->latency_ms, "milliseconds before each request acts")
+      ->check(CLI::Range(0.0, 3'600'000.0));
+  command->add_option("--concurrency", flags->faults.concurrency,
+                      "requests in process at one time; 0: no bound");
+  command->add_option("--seed", flags->faults.seed, "of the shares");
+  command->callback([&action, flags] { action = [flags] { return start_gateway(*flags); }; });
+}
+
+void add_check(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("check", "audit a store at rest: every invariant, exit code 0 or 1");
+  auto const flags = std::make_shared<CheckFlags>();
+  command->add_option("--data", flags->audit.data_directory, "the data directory")
+      ->capture_default_str()
+      ->type_name("DIR");
+  command
+      ->add_option("--ledger", flags->audit.ledger_path,
+                   "the gateway's ledger (default: the sandbox's in the data directory)")
+      ->type_name("FILE");
+  command->add_flag("--json", flags->json, "the report as JSON");
+  command->callback([&action, flags] { action = [flags] { return run_check(*flags); }; });
+}
+
+void add_explain(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("explain", "what an error code or reason means, and what to do");
+  auto const code = std::make_shared<std::string>();
+  command->add_option("code", *code, "the code; without one all are listed");
+  command->callback(
+      [&action, code] { action = [code] { return cli::explain(*code, std::cout, std::cerr); }; });
+}
+
+}  // namespace penstock::main

@@ -1,0 +1,97 @@
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include "adapters/system/json_log.h"
+#include "adapters/system/stop_signals.h"
+#include "adapters/system/system_clock.h"
+#include "main/command.h"
+#include "main/serve.h"
+#include "main/settings.h"
+#include "main/settings_file.h"
+
+namespace penstock::main {
+namespace {
+
+struct ServeFlags {
+  SettingTexts settings;
+  std::string config;
+  bool print = false;
+};
+
+std::optional<std::string> environment_variable(const std::string& name) {
+  // The process has one thread while it reads its settings.
+  const char* const value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe)
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+cli::ExitCode wrong_use(const std::string& why) {
+  std::cerr << "penstock serve: " << why << '\n';
+  return cli::ExitCode::wrong_use;
+}
+
+cli::ExitCode run_serve(const ServeFlags& flags) {
+  SettingSources sources{
+      .flags = flags.settings, .environment = environment_variable, .file_name = flags.config};
+  if (!flags.config.empty()) {
+    auto file = read_settings_file(flags.config);
+    if (!file) return wrong_use(file.error());
+    sources.file = std::move(*file);
+  }
+  auto const settings = Settings::resolve(sources);
+  if (!settings) return wrong_use(settings.error());
+  auto const options = serve_options(*settings);
+  if (!options) return wrong_use(options.error());
+  if (flags.print) {
+    std::cout << settings->print();
+    return cli::ExitCode::done;
+  }
+  system::StopSignals signals;
+  system::SystemClock clock;
+  system::JsonLog log(clock, options->log_level, STDERR_FILENO);
+  return serve(*options, signals, clock, log);
+}
+
+void add_setting(CLI::App& command, const SettingRow& row, SettingTexts& texts) {
+  // What stands on a command line can be read by every user of the machine.
+  if (row.secrecy == Secrecy::secret) return;
+  std::string const flag = "--" + std::string(row.name);
+  std::string help(row.help);
+  help += " [" + environment_name(row) + "]";
+  std::string const name(row.name);
+  if (row.kind == SettingKind::on_off) {
+    command.add_flag_callback(flag, [&texts, name] { texts[name] = "true"; }, help);
+    return;
+  }
+  if (!row.standard.empty()) help += " (default " + std::string(row.standard) + ")";
+  command
+      .add_option_function<std::string>(
+          flag, [&texts, name](const std::string& text) { texts[name] = text; }, help)
+      ->type_name(std::string(row.value));
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("serve", "all five stages and the HTTP interface in one process");
+  auto const flags = std::make_shared<ServeFlags>();
+  for (const SettingRow& row : setting_table()) add_setting(*command, row, flags->settings);
+  command->add_option("--config", flags->config, "TOML file of settings")->type_name("FILE");
+  command->add_flag("--print-config", flags->print,
+                    "print the settings in force and where each is from, then end");
+  command->footer(
+      "A flag beats the environment variable in brackets, which beats the file. The admin key "
+      "comes "
+      "from PENSTOCK_ADMIN_KEY or the file's admin-key.");
+  command->callback([&action, flags] { action = [flags] { return run_serve(*flags); }; });
+}
+
+}  // namespace penstock::main

@@ -1,0 +1,27 @@
+#include <iostream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "main/command.h"
+#include "main/version.h"
+
+int main(int argc, char** argv) {
+  using namespace penstock;
+  CLI::App app("Penstock: an order pipeline that loses nothing and charges once");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(main::kVersion));
+  main::Action action;
+  main::add_serve(app, action);
+  main::add_gateway(app, action);
+  main::add_check(app, action);
+  main::add_bench(app, action);
+  main::add_explain(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    bool const asked = app.exit(error) == 0;
+    return static_cast<int>(asked ? cli::ExitCode::done : cli::ExitCode::wrong_use);
+  }
+  return static_cast<int>(action());
+}

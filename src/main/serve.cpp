@@ -1,0 +1,245 @@
+#include "main/serve.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "adapters/system/process_usage.h"
+#include "adapters/system/receipt_files.h"
+#include "adapters/system/system_random.h"
+#include "adapters/webhook/http_fulfiller.h"
+#include "adapters/webhook/webhook_notifier.h"
+#include "api/problem.h"
+#include "api/router.h"
+#include "domain/error_code.h"
+#include "main/demo_catalog.h"
+#include "main/gateway_factory.h"
+#include "main/pipeline_thread.h"
+#include "main/store_factory.h"
+#include "main/version.h"
+#include "net/descriptor_limit.h"
+#include "net/http_server.h"
+
+namespace penstock::main {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+/// After the pipeline is idle, how long answers may take to leave.
+constexpr milliseconds kLastAnswers{1'000};
+constexpr milliseconds kLook{5};
+
+std::string_view kind_of(const StoreChoice& store) {
+  return std::holds_alternative<RocksStore>(store) ? "rocksdb" : "memory";
+}
+
+std::string kind_of(const GatewayChoice& gateway) {
+  const auto* const url = std::get_if<GatewayUrl>(&gateway);
+  return url == nullptr ? "sandbox" : url->url;
+}
+
+api::ProcessUsage usage_for_metrics() {
+  system::ProcessUsage const usage = system::read_own_usage();
+  return {.resident_bytes = static_cast<std::uint64_t>(usage.resident_bytes),
+          .cpu_seconds = static_cast<double>(usage.cpu_us) / 1e6,
+          .open_descriptors = static_cast<std::uint64_t>(usage.open_descriptors)};
+}
+
+std::uint64_t random_bits() {
+  thread_local system::SystemRandom random;
+  return random.next();
+}
+
+/// One running server, built in the order of its members and taken down in the reverse one.
+class Server {
+ public:
+  Server(const ServeOptions& options, system::StopSignals& signals, ports::Clock& clock,
+         ports::Log& log)
+      : options_(options),
+        signals_(signals),
+        clock_(clock),
+        log_(log),
+        pipeline_(clock, log, [this] { signals_.notify(); }) {}
+
+  ~Server() { take_down(); }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  cli::ExitCode run() {
+    bool const stopped = open() && begin() && wait_for_stop() && drain();
+    take_down();
+    bool const closed = store_ != nullptr && !has_failed() && close_store();
+    if (stopped && closed) log_.write(ports::LogLevel::info, "stopped", {});
+    return stopped && closed ? cli::ExitCode::done : cli::ExitCode::failed;
+  }
+
+ private:
+  bool open() {
+    store_ = open_store(options_, clock_, log_);
+    if (store_ == nullptr) return false;
+    auto const wake = [this] { pipeline_.wake(); };
+    gateway_ = open_gateway(options_,
+                            {.wake = wake,
+                             .failed =
+                                 [this] {
+                                   gateway_failed_ = true;
+                                   signals_.notify();
+                                 }},
+                            log_);
+    if (gateway_ == nullptr) return false;
+    notifier_ = std::make_unique<webhook::WebhookNotifier>(webhook::WebhookNotifierOptions{
+        .reach = options_.webhook_reach == WebhookReach::any ? webhook::Reach::any
+                                                             : webhook::Reach::public_only,
+        .wake = wake});
+    if (!options_.receipts_directory.empty()) {
+      receipts_ = std::make_unique<system::ReceiptFiles>(options_.receipts_directory, wake);
+    }
+    if (options_.fulfiller_hook.empty()) return true;
+    auto fulfiller = webhook::HttpFulfiller::open({.url = options_.fulfiller_hook, .wake = wake});
+    if (!fulfiller) {
+      log_.write(ports::LogLevel::error, "the fulfiller hook's URL is not usable",
+                 {{"detail", net::to_string(fulfiller.error())}});
+      return false;
+    }
+    fulfiller_ = std::move(*fulfiller);
+    return true;
+  }
+
+  bool begin() {
+    ports::Recovery const recovery = store_->store().recovery();
+    log_.write(ports::LogLevel::info, "store open",
+               {{"store", kind_of(options_.store)},
+                {"active_orders", std::to_string(recovery.active)},
+                {"unclean_ends", std::to_string(recovery.unclean_ends)}});
+    pipeline::PipelineOptions pipeline_options;
+    pipeline_options.saga = options_.saga;
+    pipeline_options.max_payments_in_flight = options_.max_payments_in_flight;
+    pipeline_.start({.store = store_->store(),
+                     .reader = store_->reader(),
+                     .gateway = *gateway_,
+                     .log = log_,
+                     .random = random_,
+                     .fulfiller = fulfiller_.get(),
+                     .notifier = notifier_.get(),
+                     .receipts = receipts_.get()},
+                    pipeline_options);
+    if (options_.demo_catalog == DemoCatalog::loaded &&
+        !load_demo_catalog(pipeline_, store_->reader())) {
+      log_.write(ports::LogLevel::error, "the demo catalog could not be stored", {});
+      return false;
+    }
+    return listen();
+  }
+
+  bool listen() {
+    api_ = std::make_unique<api::Api>(
+        api::ApiParts{.intake = pipeline_,
+                      .reader = store_->reader(),
+                      .log = log_,
+                      .clock = clock_,
+                      .random = random_bits,
+                      .process_usage = usage_for_metrics},
+        api::ApiOptions{.admin_key = options_.admin_key, .version = std::string(kVersion)});
+    net::HttpServerOptions http{.address = options_.listen.address,
+                                .port = options_.listen.port,
+                                .threads = options_.http_threads};
+    http.limits.connections = options_.max_connections;
+    http.problem_body = api::server_problem_body;
+    http_ = std::make_unique<net::HttpServer>(http);
+    auto const started = http_->start([this](net::HttpRequest&& request, net::Responder responder) {
+      api_->handle(std::move(request), std::move(responder));
+    });
+    if (!started) {
+      log_.write(ports::LogLevel::error, "cannot listen",
+                 {{"wanted", options_.listen.str()}, {"detail", net::to_string(started.error())}});
+      return false;
+    }
+    ListenAddress bound = options_.listen;
+    bound.port = http_->port();
+    log_.write(ports::LogLevel::info, "serving",
+               {{"version", kVersion},
+                {"address", bound.str()},
+                {"store", kind_of(options_.store)},
+                {"gateway", kind_of(options_.gateway)},
+                {"authentication", options_.admin_key ? "admin key" : "none"}});
+    return true;
+  }
+
+  bool has_failed() const { return gateway_failed_.load() || pipeline_.failure().has_value(); }
+
+  /// True once a signal asks to stop, false where something failed first.
+  bool wait_for_stop() {
+    while (!has_failed()) {
+      if (signals_.wait() == system::StopCause::signal) return true;
+    }
+    return false;
+  }
+
+  /// False where something failed on the way. Time being up is no failure: what is in flight is
+  /// resumed at the next start.
+  bool drain() {
+    signals_.exit_on_next();
+    log_.write(ports::LogLevel::info, "draining",
+               {{"seconds", std::to_string(options_.drain.count())}});
+    pipeline_.drain();
+    auto deadline = Clock::now() + options_.drain;
+    bool drained = false;
+    while (Clock::now() < deadline && !has_failed()) {
+      if (!drained && pipeline_.drained()) {
+        drained = true;
+        deadline = std::min(deadline, Clock::now() + kLastAnswers);
+      }
+      if (drained && http_->requests_in_flight() == 0) break;
+      signals_.wait(kLook);
+    }
+    if (!drained && !has_failed()) {
+      log_.write(ports::LogLevel::warning,
+                 "the drain time is up; what is in flight is resumed at the next start", {});
+    }
+    return !has_failed();
+  }
+
+  /// Nothing uses the parts any more after it. Repeated calls do nothing.
+  void take_down() {
+    pipeline_.stop();
+    if (http_ != nullptr) http_->stop();
+    api_.reset();
+  }
+
+  bool close_store() {
+    if (store_->close()) return true;
+    log_.write(ports::LogLevel::error, "the store could not be closed cleanly",
+               {{"code", domain::to_string(domain::ErrorCode::store_failed)}});
+    return false;
+  }
+
+  const ServeOptions& options_;
+  system::StopSignals& signals_;
+  ports::Clock& clock_;
+  ports::Log& log_;
+  system::SystemRandom random_;  ///< the pipeline's
+  std::atomic<bool> gateway_failed_{false};
+  std::unique_ptr<OpenStore> store_;
+  std::unique_ptr<api::Api> api_;
+  std::unique_ptr<net::HttpServer> http_;
+  // What wakes the pipeline's thread is declared behind it, so that it ends before it.
+  PipelineThread pipeline_;
+  std::unique_ptr<ports::PaymentGateway> gateway_;
+  std::unique_ptr<ports::Fulfiller> fulfiller_;
+  std::unique_ptr<ports::Notifier> notifier_;
+  std::unique_ptr<ports::ReceiptStore> receipts_;
+};
+
+}  // namespace
+
+cli::ExitCode serve(const ServeOptions& options, system::StopSignals& signals, ports::Clock& clock,
+                    ports::Log& log) {
+  net::raise_descriptor_limit();
+  return Server(options, signals, clock, log).run();
+}
+
+}  // namespace penstock::main

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "domain/contract.h"
+#include "domain/saga.h"
+#include "main/settings.h"
+#include "ports/log.h"
+
+namespace penstock::main {
+
+struct RocksStore {
+  std::string directory;
+};
+struct MemoryOnly {};
+using StoreChoice = std::variant<RocksStore, MemoryOnly>;
+
+struct SandboxInProcess {
+  std::string ledger_path;  ///< "" keeps it in a file that is removed at the end
+};
+struct GatewayUrl {
+  std::string url;
+};
+using GatewayChoice = std::variant<SandboxInProcess, GatewayUrl>;
+
+struct ListenAddress {
+  std::string address;
+  std::uint16_t port = 0;
+
+  /// "127.0.0.1:9000", "[::1]:9000".
+  std::string str() const;
+};
+
+/// An IPv4 address or a bracketed IPv6 address, and a port.
+std::optional<ListenAddress> parse_listen_address(std::string_view text);
+bool is_loopback(const ListenAddress& address);
+
+enum class DemoCatalog : std::uint8_t { left_out, loaded };
+enum class ClockTrust : std::uint8_t { checked, accepted };
+enum class WebhookReach : std::uint8_t { public_only, any };
+
+/// The settings of `penstock serve` as values: checked against each other, ready for wiring.
+struct ServeOptions {
+  ListenAddress listen;
+  std::optional<std::string> admin_key;
+  std::string data_directory;
+  StoreChoice store;
+  GatewayChoice gateway;
+  std::chrono::milliseconds gateway_timeout{};
+  domain::SagaPolicy saga;
+  std::size_t max_payments_in_flight = 0;
+  std::string fulfiller_hook;      ///< empty: none
+  std::string receipts_directory;  ///< empty: none
+  WebhookReach webhook_reach = WebhookReach::public_only;
+  DemoCatalog demo_catalog = DemoCatalog::left_out;
+  domain::Contract default_contract;
+  std::size_t max_active = 0;
+  std::chrono::seconds drain{};
+  ClockTrust clock = ClockTrust::checked;
+  std::size_t http_threads = 1;
+  std::size_t max_connections = 1;
+  std::size_t memory_budget_bytes = 0;
+  ports::LogLevel log_level = ports::LogLevel::info;
+};
+
+/// The error is a sentence for the operator; it is wrong use (exit code 2).
+std::expected<ServeOptions, std::string> serve_options(const Settings& settings);
+
+}  // namespace penstock::main
