@@ -89,8 +89,8 @@ void place_order(Context& context, Call call) {
       .draft = std::move(submission->draft),
       .idempotency = std::move(submission->idempotency),
       .done = [reply = std::move(call.reply),
-               answer = std::move(answer)](pipeline::PlaceResult result) mutable {
-        reply.give(verdict_of(std::move(result), std::move(answer)));
+               answer = std::move(answer)](const pipeline::PlaceResult& result) mutable {
+        reply.give(verdict_of(result, std::move(answer)));
       }});
 }
 

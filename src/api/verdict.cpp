@@ -61,7 +61,7 @@ net::HttpResponse json_response(int status, std::string body) {
           .body = std::move(body)};
 }
 
-Verdict verdict_of(pipeline::PlaceResult result, PlacedAnswer answer) {
+Verdict verdict_of(const pipeline::PlaceResult& result, PlacedAnswer answer) {
   switch (result.outcome) {
     case PlaceOutcome::accepted:
     case PlaceOutcome::replayed:

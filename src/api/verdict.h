@@ -23,7 +23,7 @@ net::HttpResponse json_response(int status, std::string body);
 /// The answer to one placed order, alone or as a line of a batch. Accepted: 202, Location and the
 /// rate limit's lines; replayed: the same body and Location, Idempotent-Replayed. Cheap: it runs on
 /// the thread that drives the pipeline.
-Verdict verdict_of(pipeline::PlaceResult result, PlacedAnswer answer);
+Verdict verdict_of(const pipeline::PlaceResult& result, PlacedAnswer answer);
 
 /// The answer to a request that the pipeline did not carry out.
 Verdict verdict_of(pipeline::Refusal refusal);

@@ -38,7 +38,8 @@ struct Plan {
 
 class Bench {
  public:
-  explicit Bench(Plan plan) : plan_(std::move(plan)), random_(std::random_device{}()), receipt_(400, 'x') {
+  explicit Bench(Plan plan)
+      : plan_(std::move(plan)), random_(std::random_device{}()), receipt_(400, 'x') {
     for (std::size_t i = 0; i < receipt_.size(); i += 20) {
       receipt_.replace(i, 14, "{\"total\":12.3,");
     }
