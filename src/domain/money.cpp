@@ -12,7 +12,8 @@ namespace penstock::domain {
 namespace {
 
 /// ISO 4217, list one (active codes and funds) as of 2026, sorted, with the minor unit. Left out
-/// are the codes whose minor unit is "N.A.": metals, XDR, XSU, XUA, XTS, XXX and the bond units.
+/// are the codes whose minor unit is "N.A.": metals, XDR, XSU, XUA, XTS, the code for no currency,
+/// and the bond units.
 constexpr std::string_view kCurrencies =
     "AED2AFN2ALL2AMD2AOA2ARS2AUD2AWG2AZN2BAM2BBD2BDT2BHD3BIF0BMD2BND2BOB2BOV2BRL2BSD2BTN2BWP2BYN2"
     "BZD2CAD2CDF2CHE2CHF2CHW2CLF4CLP0CNY2COP2COU2CRC2CUP2CVE2CZK2DJF0DKK2DOP2DZD2EGP2ERN2ETB2EUR2"

@@ -10,7 +10,7 @@ namespace penstock::domain {
 namespace {
 
 /// A key is given up this long before the gateway may forget it, so that a request sent at the last
-/// moment still meets its own key.
+/// moment still meets its own key. At most half the retention: a new key is not too old at once.
 constexpr Duration kKeyMargin = Duration::hours(1);
 
 struct Change {
@@ -74,6 +74,14 @@ Advance compensate(const Order& order, Stage stage, Reason reason, Instant now) 
   return {std::move(next), order.holds_stock ? StockMove::release : StockMove::none};
 }
 
+/// Dead-lettered where money was captured: compensated at once, the mark stays as the record.
+Advance dead_lettered_after_capture(const Order& blamed, Stage stage, Instant now) {
+  Advance advance = compensate(blamed, stage, blamed.last_error, now);
+  advance.next.dead_letter = mark_of(blamed, stage, now);
+  advance.next.dead_letter->state = DeadLetterState::compensated;
+  return advance;
+}
+
 /// A dead letter gives up: an order that holds nothing ends at once.
 Advance give_up(const Order& order, DeadLetterState state, Reason reason, Instant now) {
   const Stage stage = order.dead_letter->stage;
@@ -84,20 +92,26 @@ Advance give_up(const Order& order, DeadLetterState state, Reason reason, Instan
   return advance;
 }
 
+/// The order with one more failed attempt on its record.
+Order blamed_for(const Order& order, Reason reason, Instant now) {
+  Order blamed = order;
+  blamed.attempts += 1;
+  if (order.first_error == Reason::none) {
+    blamed.first_error = reason;
+    blamed.first_failed_at = now;
+  }
+  blamed.last_error = reason;
+  return blamed;
+}
+
 /// One failed attempt that was reported as such.
 Advance failed_attempt(const Order& order, Stage stage, Reason reason, const SagaPolicy& policy,
                        Moment moment) {
-  const std::int32_t attempt = order.attempts + 1;
-  Order next = moved(order, {order.status, stage, reason, attempt}, moment.now);
-  next.attempts = attempt;
-  if (order.first_error == Reason::none) {
-    next.first_error = reason;
-    next.first_failed_at = moment.now;
-  }
-  next.last_error = reason;
+  const Order blamed = blamed_for(order, reason, moment.now);
+  Order next = moved(blamed, {order.status, stage, reason, blamed.attempts}, moment.now);
   if (!is_exhausted(next, policy)) {
-    next.due =
-        moment.now + policy.backoff.pause(static_cast<std::uint32_t>(attempt), moment.random);
+    const auto failures = static_cast<std::uint32_t>(blamed.attempts);
+    next.due = moment.now + policy.backoff.pause(failures, moment.random);
   }
   return {std::move(next)};
 }
@@ -112,6 +126,13 @@ Advance dead_lettered(const Order& order, Stage stage, const SagaPolicy& policy,
 
 Advance captured(const Order& order, const Outcome& outcome, const SagaPolicy& policy,
                  Instant now) {
+  if (order.last_error == Reason::interrupted) {
+    // It is not to run again, neither here nor in the stage after.
+    Order blamed = order;
+    blamed.charge = Charge::captured;
+    blamed.capture_reference = outcome.reference;
+    return dead_lettered_after_capture(blamed, Stage::payment, now);
+  }
   Order next = moved(
       order, {Status::charged, Stage::payment, Reason::payment_captured, order.attempts + 1}, now);
   next.charge = Charge::captured;
@@ -170,8 +191,9 @@ Step charge_step(const Order& order, const SagaPolicy& policy, Instant now) {
     next.handover = policy.fulfillment == FulfillmentMode::hook ? Handover::open : Handover::none;
     return Advance{std::move(next)};
   }
-  const bool key_too_old =
-      now - order.charge_since >= Duration{policy.gateway_key_retention.us - kKeyMargin.us};
+  const std::int64_t retention_us = policy.gateway_key_retention.us;
+  const Duration usable{retention_us - std::min(kKeyMargin.us, retention_us / 2)};
+  const bool key_too_old = now - order.charge_since >= usable;
   if (is_exhausted(order, policy) || key_too_old) return effect_of(order, EffectKind::close_charge);
   return effect_of(order, EffectKind::charge);
 }
@@ -233,19 +255,19 @@ Step after_fulfillment(const Order& order, EffectKind kind, const Outcome& outco
       return Advance{std::move(next), StockMove::sell};
     }
     case OutcomeKind::refused:
-    case OutcomeKind::permanent:
     case OutcomeKind::closed: {
-      if (outcome.kind == OutcomeKind::permanent && kind != EffectKind::fulfill) {
-        return backed_off(policy, moment, tries);
-      }
       const bool gave_up = outcome.kind == OutcomeKind::closed && is_exhausted(order, policy);
-      const Reason reason = gave_up ? order.last_error : Reason::fulfillment_refused;
-      Advance advance = compensate(order, Stage::fulfillment, reason, now);
+      Advance advance =
+          gave_up ? dead_lettered_after_capture(order, Stage::fulfillment, now)
+                  : compensate(order, Stage::fulfillment, Reason::fulfillment_refused, now);
       advance.next.handover = Handover::closed;
-      if (gave_up) {
-        advance.next.dead_letter = mark_of(order, Stage::fulfillment, now);
-        advance.next.dead_letter->state = DeadLetterState::compensated;
-      }
+      return advance;
+    }
+    case OutcomeKind::permanent: {
+      if (kind != EffectKind::fulfill) return backed_off(policy, moment, tries);
+      const Order blamed = blamed_for(order, Reason::fulfillment_refused, now);
+      Advance advance = dead_lettered_after_capture(blamed, Stage::fulfillment, now);
+      advance.next.handover = Handover::closed;
       return advance;
     }
     case OutcomeKind::transient:
@@ -455,12 +477,8 @@ Advance dead_letter_interrupted(const Order& order, const SagaPolicy& policy, In
   switch (order.status) {
     case Status::placed:
       return dead_lettered(blamed, Stage::inventory, policy, now);
-    case Status::charged: {
-      Advance advance = compensate(blamed, Stage::fulfillment, Reason::interrupted, now);
-      advance.next.dead_letter = mark_of(blamed, Stage::fulfillment, now);
-      advance.next.dead_letter->state = DeadLetterState::compensated;
-      return advance;
-    }
+    case Status::charged:
+      return dead_lettered_after_capture(blamed, Stage::fulfillment, now);
     default:
       // reserved: next_step closes the charge, then marks; cancelling never gives up.
       return {moved(blamed, {order.status, Stage::payment, Reason::interrupted}, now)};

@@ -91,10 +91,10 @@ struct Moment {
 /// The version-1 order of a draft (its immutable fields filled in): placed, with its first event.
 Order place(Order draft, Instant now);
 
-/// What a non-terminal order asks for now. placed: an Advance that reserves (see `reject` for the
-/// alternative). reserved: charge, or charged at once for a zero total, or close of a key that is
-/// exhausted or too old. charged: fulfil, or fulfilled at once. cancelling: close, refund, or
-/// cancelled. An open dead letter waits for its hold to end and is then compensated.
+/// What a non-terminal order asks for at this moment. placed: an Advance that reserves (see
+/// `reject` for the alternative). reserved: charge, or charged at once for a zero total, or close
+/// of a key that is exhausted or too old. charged: fulfil, or fulfilled at once. cancelling: close,
+/// refund, or cancelled. An open dead letter waits for its hold to end and is then compensated.
 Step next_step(const Order& order, const SagaPolicy& policy, Moment moment);
 
 /// The alternative to reserving: rejected, with nothing held.
@@ -128,7 +128,8 @@ std::expected<Advance, RequestError> redrive(const Order& order, Instant now);
 std::expected<Advance, RequestError> discard(const Order& order, Instant now);
 
 /// The dead letter of an order that ended the process three times while it ran alone. Where a
-/// charge may be open it is closed first (attempts are used up, and next_step asks for the close).
+/// charge may be open it is closed first (attempts are used up, and next_step asks for the close);
+/// if it turns out to be captured, the order is compensated and does not run on.
 Advance dead_letter_interrupted(const Order& order, const SagaPolicy& policy, Instant now);
 
 /// The key of `kind` for this order: find and close use the key of what they ask about.

@@ -72,6 +72,7 @@ void Pipeline::Machine::handle(PlaceOrder request, Now now) {
     PlaceResult result;
     result.outcome = PlaceOutcome::draining;
     result.retry_after = kLeastRetryAfter;
+    meter_.placed(request.draft.tenant, result.outcome);
     request.done(std::move(result));
     return;
   }
@@ -103,6 +104,7 @@ void Pipeline::Machine::answer_place(
                          ? PlaceOutcome::reduced_capacity
                          : PlaceOutcome::abandoned;
     answer.retry_after = kLeastRetryAfter;
+    meter_.placed(tenant, answer.outcome);
     done(std::move(answer));
     return;
   }
@@ -145,7 +147,7 @@ void Pipeline::Machine::cancel_as_read(domain::Order order,
                   if (!result) return done(std::unexpected(refusal_of(result.error())));
                   auto& committed = std::get<ports::CommitResult>(*result);
                   if (committed.outcome == ports::CommitOutcome::stale && committed.current) {
-                    // Somebody was faster; what it asks for now is decided on what is there now.
+                    // Somebody was faster; the same wish is decided on what is stored by then.
                     return cancel_as_read(std::move(*committed.current), std::move(done), now);
                   }
                   if (committed.outcome != ports::CommitOutcome::committed) {
@@ -175,6 +177,9 @@ void Pipeline::Machine::handle(Discard request, Now now) {
 void Pipeline::Machine::handle(Redrive request, Now now) {
   std::vector<domain::OrderId> orders;
   if (!request.orders.empty()) {
+    std::ranges::sort(request.orders);
+    const auto repeated = std::ranges::unique(request.orders);
+    request.orders.erase(repeated.begin(), repeated.end());
     for (const domain::OrderId& id : request.orders) {
       const auto order = read_order(parts_.reader, id);
       if (order && is_open_dead_letter(*order)) orders.push_back(id);
@@ -193,6 +198,9 @@ void Pipeline::Machine::handle(Redrive request, Now now) {
     }
   }
   const std::size_t count = orders.size();
+  if (redrives_.size() + count > domain::limits::kMaxDeadLetters) {
+    return request.done(std::unexpected(Refusal::reduced_capacity));
+  }
   if (count > 0) redrives_.add(std::move(orders), request.rate, now);
   request.done(count);
 }

@@ -7,23 +7,28 @@ import cpp_text
 from tree import Complaint, is_test
 
 ERROR_HEADER = "src/domain/error_code.h"
+REASON_HEADER = "src/domain/reason.h"
 ERROR_PAGES = "docs/errors"
 METRICS_PAGE = "docs/metrics.md"
 
 # An X-macro's entry `X(kName, "code", ...)` or a table's `{ErrorCode::name, "code", ...}`: the
 # first literal of an entry is its code.
 _ENTRY = re.compile(r'(?:\b[A-Z]\w*\s*\(|\{)\s*[\w:]*\s*,?\s*"([^"\n]*)"')
+# A reason's entry carries its stored number first: X(7, name, "text", ...); "" has no page.
+_REASON = re.compile(r'\bX\(\s*\d+\s*,\s*\w+\s*,\s*"([^"\n]+)"')
 _CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _METRIC = re.compile(r"penstock_[a-z0-9_]+")
 _SERIES_SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 
 
 def error_codes(tree):
-    """The codes that src/domain/error_code.h (or the .cpp beside it) lists, in order."""
+    """The codes that src/domain/error_code.h (or the .cpp beside it) lists, then the reasons."""
     codes = []
     for path in (ERROR_HEADER, ERROR_HEADER[:-1] + "cpp"):
         if tree.exists(path):
             codes += _ENTRY.findall(cpp_text.without_comments(tree.text(path)))
+    if tree.exists(REASON_HEADER):
+        codes += _REASON.findall(cpp_text.without_comments(tree.text(REASON_HEADER)))
     return list(dict.fromkeys(codes))
 
 

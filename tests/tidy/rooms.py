@@ -27,7 +27,7 @@ _CONFINED = {
     "rocksdb/": {"adapters/rocksdb"},
     "libpq-fe.h": {"adapters/postgres"},
     "curl/": {"net", "adapters"},
-    "prometheus/": {"adapters", "main"},
+    "prometheus/": {"adapters", "api", "main"},
     "toml.hpp": {"main"},
     "CLI/": {"main", "cli"},
 }

@@ -25,8 +25,9 @@ class Complaint:
 
 
 def is_test(path):
-    """A test program's source: beside the code by its name, or anywhere under tests/."""
-    return path.startswith("tests/") or bool(re.search(r"_(test|fuzzer)\.(cpp|h)$", path))
+    """A test program's source: by its name, in a folder `testing`, or anywhere under tests/."""
+    return (path.startswith("tests/") or "/testing/" in path
+            or bool(re.search(r"_(test|fuzzer)\.(cpp|h)$", path)))
 
 
 def room(path):
