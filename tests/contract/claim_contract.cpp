@@ -1,0 +1,282 @@
+#include <algorithm>
+
+#include <gmock/gmock.h>
+
+#include "tests/contract/order_store_contract.h"
+
+// Claims: who is next, what a lease keeps others from, and the depths that tell of it.
+namespace penstock::store_contract {
+namespace {
+
+using domain::Duration;
+using domain::Order;
+using domain::OrderId;
+using domain::Stage;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST_P(OrderStoreContract, ClaimsAreFirstInFirstOutInsideATenant) {
+  std::vector<OrderId> accepted;
+  for (int number = 0; number < 20; ++number) {
+    accepted.push_back(store_placed(order()).id);
+    if (number % 3 == 0) pass(Duration::milliseconds(1));
+  }
+  std::vector<OrderId> claimed = claim(Stage::inventory, 7);
+  EXPECT_EQ(claimed.size(), 7U);
+  for (const OrderId& id : claim(Stage::inventory, 100)) claimed.push_back(id);
+  EXPECT_EQ(claimed, accepted);
+}
+
+TEST_P(OrderStoreContract, AClaimAnswersTheWholeOrder) {
+  const Order stored = store_placed(order().metadata("a", "b"));
+  EXPECT_THAT(claim_orders(Stage::inventory), ElementsAre(stored));
+}
+
+TEST_P(OrderStoreContract, AStageClaimsOnlyItsOwnOrders) {
+  const Order waiting = store_placed(order());
+  const Order reserved = store_reserved(order());
+  const Order charged = store_charged(order());
+  const Order owing = store_owing(order());
+  store_fulfilled(order());
+  EXPECT_THAT(claim(Stage::inventory), ElementsAre(waiting.id));
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(reserved.id, owing.id));
+  EXPECT_THAT(claim(Stage::fulfillment), ElementsAre(charged.id));
+}
+
+TEST_P(OrderStoreContract, ALeasedOrderIsNotClaimedAgain) {
+  const Order reserved = store_reserved(order());
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  EXPECT_FALSE(claim_one(reserved).has_value());
+  pass(Duration::hours(1));
+  EXPECT_EQ(depth_of(Stage::payment).leased, 1U);
+}
+
+TEST_P(OrderStoreContract, ACommitEndsTheLeaseAndQueuesTheNextStage) {
+  const Order reserved = store_reserved(order());
+  ASSERT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  const Order charged = commit_step(reserved, steps::capture(reserved, now.wall));
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  EXPECT_THAT(claim_orders(Stage::fulfillment), ElementsAre(charged));
+  commit_step(charged, steps::next(charged, now.wall));
+  EXPECT_THAT(claim(Stage::fulfillment), IsEmpty());
+}
+
+TEST_P(OrderStoreContract, AnOrderThatMovedOnTakesANewPlaceInItsQueue) {
+  const Order first = store_reserved(order());
+  const Order second = store_reserved(order());
+  pass(Duration::milliseconds(1));
+  commit_step(first, steps::cancel(first, now.wall));
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(second.id, first.id));
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+}
+
+TEST_P(OrderStoreContract, TenantsTakeTurnsByTheirWeights) {
+  domain::Contract heavy = options.default_contract;
+  heavy.weight = 3;
+  put_contract("heavy", heavy);
+  for (int number = 0; number < 40; ++number) store_placed(order().tenant("heavy"));
+  for (int number = 0; number < 40; ++number) store_placed(order().tenant("light"));
+  // Whole rounds of four: in every one, three of one tenant and one of the other.
+  for (int round = 0; round < 10; ++round) {
+    const auto claimed = claim_orders(Stage::inventory, 4);
+    ASSERT_EQ(claimed.size(), 4U);
+    EXPECT_EQ(std::ranges::count_if(claimed,
+                                    [](const Order& each) { return each.tenant.str() == "heavy"; }),
+              3)
+        << "round " << round;
+  }
+  EXPECT_EQ(claim(Stage::inventory, 100).size(), 40U);
+}
+
+TEST_P(OrderStoreContract, AFloodOfOneTenantDoesNotHoldUpAnother) {
+  for (int number = 0; number < 100; ++number) store_placed(order().tenant("flood"));
+  const Order lonely = store_placed(order().tenant("lonely"));
+  const auto claimed = claim(Stage::inventory, 3);
+  EXPECT_THAT(claimed, ::testing::Contains(lonely.id));
+}
+
+TEST_P(OrderStoreContract, AChangedWeightCountsForWhatIsQueuedAlready) {
+  for (int number = 0; number < 20; ++number) store_placed(order().tenant("a"));
+  for (int number = 0; number < 20; ++number) store_placed(order().tenant("b"));
+  domain::Contract contract = options.default_contract;
+  contract.weight = 4;
+  put_contract("b", contract);
+  const auto claimed = claim_orders(Stage::inventory, 20);
+  EXPECT_EQ(
+      std::ranges::count_if(claimed, [](const Order& each) { return each.tenant.str() == "b"; }),
+      16);
+}
+
+TEST_P(OrderStoreContract, AReleasedOrderIsClaimedWhenItIsDueAndNotBefore) {
+  const Order reserved = store_reserved(order());
+  ASSERT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  store().release(reserved.id, now.wall + Duration::seconds(2));
+  EXPECT_EQ(depth_of(Stage::payment).leased, 0U);
+  EXPECT_EQ(store().next_due(), now.wall + Duration::seconds(2));
+  pass(Duration{Duration::seconds(2).us - 1});
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  pass(Duration{1});
+  EXPECT_THAT(claim_orders(Stage::payment), ElementsAre(reserved));
+}
+
+TEST_P(OrderStoreContract, ARetryIsClaimedWhenItIsDueAndNotBefore) {
+  const Order reserved = store_reserved(order());
+  ASSERT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  const Order failed = commit_step(reserved, steps::fail(reserved, now.wall));
+  const Duration pause = failed.due - now.wall;
+  ASSERT_GT(pause, Duration{});
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  EXPECT_EQ(store().next_due(), failed.due);
+  pass(Duration{pause.us - 1});
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  pass(Duration{1});
+  EXPECT_THAT(claim_orders(Stage::payment), ElementsAre(failed));
+}
+
+TEST_P(OrderStoreContract, DueRetriesGoBeforeFirstClaims) {
+  const Order early = store_reserved(order());
+  const Order first = commit_step(early, steps::fail(early, now.wall));
+  pass(Duration::seconds(1));
+  const Order fresh = store_reserved(order());
+  pass(Duration::seconds(60));
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(first.id, fresh.id));
+}
+
+TEST_P(OrderStoreContract, AnOrderIsLeasedOutOfTurn) {
+  const Order first = store_reserved(order());
+  const Order second = store_reserved(order());
+  EXPECT_EQ(claim_one(second), second);
+  EXPECT_FALSE(claim_one(second).has_value());
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(first.id));
+  EXPECT_EQ(depth_of(Stage::payment).leased, 2U);
+}
+
+TEST_P(OrderStoreContract, AnOrderIsLeasedOutOfTurnBeforeItIsDue) {
+  const Order dead_letter = store_dead_letter(order());
+  EXPECT_EQ(claim_one(dead_letter), dead_letter);
+  const Order reserved = store_reserved(order());
+  const Order failed = commit_step(reserved, steps::fail(reserved, now.wall));
+  EXPECT_EQ(claim_one(failed), failed);
+}
+
+TEST_P(OrderStoreContract, WhatIsMissingOrTerminalIsNotLeased) {
+  EXPECT_FALSE(claim_one(placed(order())).has_value());
+  EXPECT_FALSE(claim_one(store_fulfilled(order())).has_value());
+}
+
+TEST_P(OrderStoreContract, AnOlderQueueEntryDoesNotBringAReleasedOrderForward) {
+  const Order reserved = store_reserved(order());
+  ASSERT_TRUE(claim_one(reserved).has_value());
+  store().release(reserved.id, now.wall + Duration::seconds(5));
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  pass(Duration::seconds(5));
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+}
+
+TEST_P(OrderStoreContract, AnOrderThatWasLeasedTwiceIsQueuedOnce) {
+  const Order reserved = store_reserved(order());
+  for (int again = 0; again < 3; ++again) {
+    ASSERT_TRUE(claim_one(reserved).has_value());
+    store().release(reserved.id, now.wall);
+  }
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  EXPECT_EQ(depth_of(Stage::payment).leased, 1U);
+}
+
+TEST_P(OrderStoreContract, ReleasingWhatIsNotLeasedHasNoEffect) {
+  const Order reserved = store_reserved(order());
+  store().release(reserved.id, now.wall + Duration::hours(1));
+  EXPECT_THAT(claim(Stage::payment), ElementsAre(reserved.id));
+  const Order fulfilled = store_fulfilled(order());
+  store().release(fulfilled.id, now.wall);
+  store().release(placed(order()).id, now.wall);
+  EXPECT_THAT(claim(Stage::fulfillment), IsEmpty());
+  EXPECT_EQ(depth_of(Stage::payment).leased, 1U);
+}
+
+TEST_P(OrderStoreContract, AnOpenDeadLetterWaitsUntilItsHoldEnds) {
+  const Order dead_letter = store_dead_letter(order());
+  ASSERT_EQ(dead_letter.due, now.wall + domain::limits::kDeadLetterHold);
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  pass(Duration{domain::limits::kDeadLetterHold.us - 1});
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  pass(Duration{1});
+  EXPECT_THAT(claim_orders(Stage::payment), ElementsAre(dead_letter));
+}
+
+TEST_P(OrderStoreContract, ARedrivenDeadLetterIsClaimedAtOnceAndOnce) {
+  const Order dead_letter = store_dead_letter(order());
+  pass(Duration::seconds(60));
+  ASSERT_TRUE(claim_one(dead_letter).has_value());
+  const Order redriven = commit_step(dead_letter, domain::redrive(dead_letter, now.wall).value());
+  EXPECT_THAT(claim_orders(Stage::payment), ElementsAre(redriven));
+  pass(domain::limits::kDeadLetterHold);
+  EXPECT_THAT(claim(Stage::payment), IsEmpty());
+  EXPECT_EQ(store().depth().open_dead_letters, 0U);
+}
+
+TEST_P(OrderStoreContract, AClaimOfNothingLeasesNothing) {
+  store_placed(order());
+  EXPECT_THAT(claim(Stage::inventory, 0), IsEmpty());
+  EXPECT_EQ(depth_of(Stage::inventory).ready, 1U);
+  EXPECT_EQ(depth_of(Stage::inventory).leased, 0U);
+}
+
+TEST_P(OrderStoreContract, TheDepthsCountEveryActiveOrderOnce) {
+  store_placed(order());
+  store_placed(order());
+  store_reserved(order());
+  const Order retried = store_reserved(order());
+  commit_step(retried, steps::fail(retried, now.wall));
+  store_dead_letter(order());
+  store_owing(order());
+  store_charged(order());
+  store_fulfilled(order());
+  ASSERT_EQ(claim(Stage::inventory, 1).size(), 1U);
+
+  const auto expect_depths = [this](std::size_t leased) {
+    const auto depth = store().depth();
+    EXPECT_EQ(depth_of(Stage::inventory).ready, 2U - leased);
+    EXPECT_EQ(depth_of(Stage::inventory).leased, leased);
+    EXPECT_EQ(depth_of(Stage::payment).ready, 3U);
+    EXPECT_EQ(depth_of(Stage::payment).dead_letters, 1U);
+    EXPECT_EQ(depth_of(Stage::fulfillment).ready, 1U);
+    EXPECT_EQ(depth.active, 7U);
+    EXPECT_EQ(depth.open_dead_letters, 1U);
+    EXPECT_EQ(depth.owed_refunds, 1U);
+    EXPECT_EQ(depth.terminal_batches, 1U);
+    EXPECT_EQ(depth.deliveries, 0U);
+  };
+  expect_depths(1);
+  crash();
+  expect_depths(0);
+  EXPECT_EQ(store().recovery().active, 7U);
+}
+
+TEST_P(OrderStoreContract, AnEmptyStoreHasNoDepthAndNothingDue) {
+  const auto depth = store().depth();
+  EXPECT_EQ(depth.active, 0U);
+  for (const auto& stage : depth.stages) {
+    EXPECT_EQ(stage.ready + stage.leased + stage.dead_letters, 0U);
+    EXPECT_FALSE(stage.oldest.has_value());
+  }
+  EXPECT_FALSE(store().next_due().has_value());
+}
+
+TEST_P(OrderStoreContract, TheHeadOfAQueueTellsSinceWhenItWaits) {
+  const domain::Instant begin = now.wall;
+  store_placed(order().tenant("a"));
+  pass(Duration::seconds(3));
+  store_placed(order().tenant("b"));
+  EXPECT_EQ(depth_of(Stage::inventory).oldest, begin);
+  EXPECT_FALSE(depth_of(Stage::payment).oldest.has_value());
+  ASSERT_EQ(claim(Stage::inventory, 1).size(), 1U);
+  EXPECT_EQ(depth_of(Stage::inventory).oldest, now.wall);
+  ASSERT_EQ(claim(Stage::inventory, 1).size(), 1U);
+  EXPECT_FALSE(depth_of(Stage::inventory).oldest.has_value());
+}
+
+}  // namespace
+}  // namespace penstock::store_contract
