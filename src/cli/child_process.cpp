@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -34,11 +33,17 @@ constexpr std::chrono::minutes kStartup{1};
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
+  struct sigaction standard{};
+  standard.sa_handler = SIG_DFL;
+  ::sigaction(SIGPIPE, &standard, nullptr);
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
   ::execve(arguments[0], arguments.data(), environment.data());
   ::_exit(127);
+}
+
+std::string reason_of(int number) {
+  return std::generic_category().message(number);
 }
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
@@ -87,13 +92,13 @@ std::expected<ChildProcess, std::string> ChildProcess::start(const ChildOptions&
   int const log =
       ::open(options.log_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
   if (log < 0) {
-    return std::unexpected(fmt::format("{}: {}", options.log_path, std::strerror(errno)));
+    return std::unexpected(fmt::format("{}: {}", options.log_path, reason_of(errno)));
   }
   pid_t const parent = ::getpid();
   pid_t const process = ::fork();
   if (process == 0) become(argument_pointers, environment_pointers, log, parent);
   ::close(log);
-  if (process < 0) return std::unexpected(fmt::format("fork: {}", std::strerror(errno)));
+  if (process < 0) return std::unexpected(fmt::format("fork: {}", reason_of(errno)));
   return ChildProcess(process);
 }
 

@@ -20,6 +20,8 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::size_t kSampleConnections = 32;
 constexpr std::size_t kMaxSamples = 200'000;
 constexpr std::int64_t kCountersEvery = kSecond / 4;
+/// Once nothing is sent any more: the end of the backlog is told to within this.
+constexpr std::int64_t kCountersAtEnd = kSecond / 50;
 /// A refused client does not come back at once: that would measure the refusal.
 constexpr std::int64_t kRest = kSecond / 20;
 constexpr std::int64_t kLeastWait = 50'000;
@@ -255,7 +257,15 @@ void LoadEngine::counters_answered(const LoadAnswer& answer) {
 }
 
 bool LoadEngine::may_send(std::int64_t now) const {
-  return now < end_ns_ && (options_.orders == 0 || result_.sent < options_.orders);
+  if (options_.orders > 0 && result_.sent >= options_.orders) return false;
+  if (options_.rate == 0 || options_.duration_seconds <= 0) return now < end_ns_;
+  // An order that was meant to start in time is sent even if the server kept it waiting beyond the
+  // end: to leave it out would hide the wait.
+  return begin_ns_ + intended_offset() < end_ns_ && now < end_ns_ + to_ns(options_.settle_seconds);
+}
+
+std::int64_t LoadEngine::intended_offset() const {
+  return to_ns(static_cast<double>(result_.sent) / options_.rate);
 }
 
 void LoadEngine::send_due_orders() {
@@ -267,8 +277,8 @@ void LoadEngine::send_due_orders() {
   while (!idle_.empty() && may_send(now)) {
     std::int64_t intended = now;
     if (options_.rate > 0) {
-      intended = begin_ns_ + to_ns(static_cast<double>(result_.sent) / options_.rate);
-      if (intended > now || intended >= end_ns_) return;
+      intended = begin_ns_ + intended_offset();
+      if (intended > now) return;
     }
     std::size_t const index = idle_.back();
     idle_.pop_back();
@@ -331,9 +341,19 @@ std::int64_t LoadEngine::next_moment() const {
   std::int64_t next = std::min(next_counters_ns_, now_ns() + kSecond / 10);
   if (!resting_.empty()) next = std::min(next, resting_.front().until_ns);
   if (options_.rate > 0 && !idle_.empty()) {
-    next = std::min(next, begin_ns_ + to_ns(static_cast<double>(result_.sent) / options_.rate));
+    next = std::min(next, begin_ns_ + intended_offset());
   }
   return next;
+}
+
+void LoadEngine::count_before_the_load() {
+  next_counters_ns_ = 0;
+  begin_ns_ = now_ns();
+  while (result_.marks.empty() && now_ns() - begin_ns_ < kSecond) {
+    ask_counters();
+    wait(now_ns() + kCountersAtEnd);
+  }
+  for (LoadMark& mark : result_.marks) mark.at_seconds = 0;
 }
 
 LoadResult LoadEngine::run(const std::function<void(const LoadMark&)>& progress) {
@@ -341,12 +361,13 @@ LoadResult LoadEngine::run(const std::function<void(const LoadMark&)>& progress)
   result_ = {};
   idle_.clear();
   for (std::size_t index = options_.connections; index-- > 0;) idle_.push_back(index);
+  count_before_the_load();
   begin_ns_ = now_ns();
   wall_offset_us_ = (nanoseconds_of(CLOCK_REALTIME) - begin_ns_) / 1000;
   last_answer_ns_ = begin_ns_;
   end_ns_ =
       options_.duration_seconds > 0 ? begin_ns_ + to_ns(options_.duration_seconds) : INT64_MAX;
-  next_counters_ns_ = begin_ns_;
+  next_counters_ns_ = begin_ns_ + kCountersEvery;
   while (may_send(now_ns()) || in_flight(Role::orders)) {
     ask_counters();
     send_due_orders();
@@ -362,6 +383,7 @@ LoadResult LoadEngine::run(const std::function<void(const LoadMark&)>& progress)
     bool const counted = result_.marks.size() > marks_before;
     result_.settled = counted && result_.marks.back().active == 0;
     if (result_.settled && samples_.empty() && !in_flight(Role::samples)) break;
+    next_counters_ns_ = std::min(next_counters_ns_, now_ns() + kCountersAtEnd);
     ask_counters();
     send_sample();
     wait(next_counters_ns_);

@@ -105,7 +105,10 @@ class LoadEngine {
   void send_order(std::size_t index, std::int64_t intended_ns);
   void send_sample();
   void ask_counters();
+  void count_before_the_load();
   bool may_send(std::int64_t now_ns) const;
+  /// Open loop: when the next order is meant to start, since the beginning.
+  std::int64_t intended_offset() const;
   void wait(std::int64_t until_ns);
   std::int64_t next_moment() const;
   bool in_flight(Role role) const;

@@ -18,6 +18,12 @@ void add_serve(CLI::App& app, Action& action);
 void add_gateway(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+void add_demo(CLI::App& app, Action& action);
+void add_orders(CLI::App& app, Action& action);
+void add_dead_letters(CLI::App& app, Action& action);
+void add_tenants(CLI::App& app, Action& action);
+void add_inventory(CLI::App& app, Action& action);
+void add_queues(CLI::App& app, Action& action);
 void add_explain(CLI::App& app, Action& action);
 
 }  // namespace penstock::main

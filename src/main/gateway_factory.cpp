@@ -1,11 +1,10 @@
 #include "main/gateway_factory.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
-
-#include <stdlib.h>
 
 #include "adapters/gateway_http/http_gateway.h"
 #include "domain/error_code.h"

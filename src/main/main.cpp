@@ -16,6 +16,12 @@ int main(int argc, char** argv) {
   main::add_gateway(app, action);
   main::add_check(app, action);
   main::add_bench(app, action);
+  main::add_demo(app, action);
+  main::add_orders(app, action);
+  main::add_dead_letters(app, action);
+  main::add_tenants(app, action);
+  main::add_inventory(app, action);
+  main::add_queues(app, action);
   main::add_explain(app, action);
   try {
     app.parse(argc, argv);

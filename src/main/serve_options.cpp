@@ -18,7 +18,7 @@ bool is_url(const std::string& text) {
 }
 
 std::expected<StoreChoice, std::string> store_choice(const Settings& settings) {
-  std::string const text = settings.text("store");
+  const std::string& text = settings.text("store");
   if (text.empty()) return RocksStore{settings.text("data") + "/store"};
   if (text == "memory:") return MemoryOnly{};
   constexpr std::string_view kRocks = "rocksdb:";
@@ -85,13 +85,13 @@ std::optional<ListenAddress> parse_listen_address(std::string_view text) {
   return parsed;
 }
 
-bool is_loopback(const ListenAddress& listen) {
+bool is_loopback(const ListenAddress& address) {
   in_addr v4{};
-  if (::inet_pton(AF_INET, listen.address.c_str(), &v4) == 1) {
+  if (::inet_pton(AF_INET, address.address.c_str(), &v4) == 1) {
     return (ntohl(v4.s_addr) >> 24) == 127;
   }
   in6_addr v6{};
-  return ::inet_pton(AF_INET6, listen.address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+  return ::inet_pton(AF_INET6, address.address.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 std::expected<ServeOptions, std::string> serve_options(const Settings& settings) {
@@ -105,7 +105,7 @@ std::expected<ServeOptions, std::string> serve_options(const Settings& settings)
   if (!store) return std::unexpected(store.error());
   auto gateway = gateway_choice(settings, *store);
   if (!gateway) return std::unexpected(gateway.error());
-  std::string const hook = settings.text("fulfiller-hook");
+  const std::string& hook = settings.text("fulfiller-hook");
   ServeOptions options{
       .listen = *listen,
       .admin_key = settings.text("admin-key").empty() ? std::nullopt

@@ -32,15 +32,16 @@ CarefulRun::Verdict CarefulRun::verdict(const domain::Order& order) const {
   return order.interruptions >= kAlone ? Verdict::run_alone : Verdict::run;
 }
 
-void CarefulRun::mark(std::span<const domain::OrderId> orders) {
-  if (!careful_ || (orders.empty() && !marked_)) return;
-  // A mark that cannot be stored stops the store, and the next commit tells.
-  marked_ = store_.mark(orders).has_value() && !orders.empty();
+bool CarefulRun::mark(std::span<const domain::OrderId> orders) {
+  if (!careful_ || (orders.empty() && !marked_)) return true;
+  const bool stored = store_.mark(orders).has_value();
+  marked_ = !stored || !orders.empty();
+  return stored;
 }
 
 void CarefulRun::look(domain::Now now, bool nothing_waits) {
   if (settled_ || (!nothing_waits && now.wall - started_ < kLongEnough)) return;
-  mark({});
+  if (!mark({})) return;
   careful_ = false;
   settled_ = store_.settled().has_value();
 }

@@ -30,8 +30,9 @@ class CarefulRun {
   /// What is to be done with a claimed order.
   Verdict verdict(const domain::Order& order) const;
 
-  /// Marks orders that are about to run (an empty span: none), synced.
-  void mark(std::span<const domain::OrderId> orders);
+  /// Marks orders that are about to run (an empty span: none), synced. False if the store did not
+  /// take the mark: nothing may run then.
+  bool mark(std::span<const domain::OrderId> orders);
 
   /// Ends the careful run, or the count of unclean ends, once nothing of the past is left
   /// (`nothing_waits`) or the process has lived long enough.

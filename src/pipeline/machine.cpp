@@ -34,6 +34,7 @@ void Pipeline::Machine::poll(Now now) {
       refuse(requests_.front(), Refusal::abandoned);
       requests_.pop_front();
     }
+    waiters_.end_all();
     return;
   }
   steps_.claim_and_send(now);

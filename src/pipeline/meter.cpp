@@ -16,6 +16,19 @@ void Histogram::add(domain::Duration value) {
   count += 1;
 }
 
+namespace {
+
+/// True for the event with which the mark was made; what follows it carries the mark too.
+bool made_mark(const domain::Event& event, const domain::DeadLetter& mark) {
+  const bool compensated_at_once = event.to == Status::cancelling &&
+                                   event.from != Status::cancelling &&
+                                   event.reason == mark.last_error;
+  return event.at >= mark.at &&
+         (event.reason == domain::Reason::dead_lettered || compensated_at_once);
+}
+
+}  // namespace
+
 Landing landing_of(const domain::Order& next, domain::Version read, bool with_correlation) {
   Landing landing;
   landing.order = next.id;
@@ -33,7 +46,10 @@ Landing landing_of(const domain::Order& next, domain::Version read, bool with_co
     }
   }
   landing.events.assign(next.timeline.begin() + first, next.timeline.end());
-  landing.dead_lettered = next.dead_letter && next.dead_letter->at >= next.timeline[read.number].at;
+  landing.dead_lettered =
+      next.dead_letter && std::ranges::any_of(landing.events, [&](const auto& e) {
+        return made_mark(e, *next.dead_letter);
+      });
   if (landing.dead_lettered) landing.error = next.dead_letter->last_error;
   if (with_correlation || landing.dead_lettered) landing.correlation = next.correlation;
   return landing;

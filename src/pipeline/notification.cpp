@@ -20,7 +20,9 @@ NotificationStage::NotificationStage(Parts parts, CommitQueue& commits, Meter& m
 void NotificationStage::run(domain::Now now) {
   if (parts_.receipts != nullptr) take_copy_replies(now);
   if (parts_.notifier != nullptr) take_delivery_replies(now);
-  if (batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) take_batches();
+  while (batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) {
+    if (!take_batch()) break;
+  }
   if (!to_copy_.empty()) {
     parts_.receipts->submit(to_copy_);
     to_copy_.clear();
@@ -28,9 +30,10 @@ void NotificationStage::run(domain::Now now) {
   if (parts_.notifier != nullptr) send_deliveries(now);
 }
 
-void NotificationStage::take_batches() {
-  auto taken = parts_.store.take_terminal_batches(kMaxOpenBatches - batches_.size());
-  if (!taken) return;
+bool NotificationStage::take_batch() {
+  // One at a time: a batch is at most kMaxBatch copies, so those of the last one are the excess.
+  auto taken = parts_.store.take_terminal_batches(1);
+  if (!taken || taken->empty()) return false;
   for (const ports::TerminalBatch& terminal : *taken) {
     Batch& batch = batches_[terminal.sequence];
     batch.orders = terminal.entries.size();
@@ -47,6 +50,7 @@ void NotificationStage::take_batches() {
     }
     if (batch.copies_open == 0) finish(terminal.sequence);
   }
+  return true;
 }
 
 void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {

@@ -43,7 +43,7 @@ class NotificationStage {
     std::int32_t attempt = 1;
   };
 
-  void take_batches();
+  bool take_batch();
   void log_ended(const ports::TerminalBatch::Entry& entry);
   void copy_receipt(std::uint64_t batch, const ports::TerminalBatch::Entry& entry);
   void take_copy_replies(domain::Now now);

@@ -18,8 +18,12 @@ class RedriveQueue {
            domain::Now now) {
     std::optional<domain::TokenBucket> bucket;
     if (rate) bucket.emplace(domain::BucketContract{*rate, 1}, now.monotonic);
+    size_ += orders.size();
     jobs_.push_back({{orders.begin(), orders.end()}, std::move(bucket)});
   }
+
+  /// Orders that wait. Its owner keeps it within kMaxDeadLetters.
+  std::size_t size() const { return size_; }
 
   /// Takes up to `limit` orders whose turn it is.
   std::vector<domain::OrderId> take(std::size_t limit, domain::Now now) {
@@ -37,6 +41,7 @@ class RedriveQueue {
         }
         taken.push_back(job.orders.front());
         job.orders.pop_front();
+        size_ -= 1;
       }
       if (!job.orders.empty() && taken.size() >= limit) next_due_ = now.wall;
     }
@@ -53,6 +58,7 @@ class RedriveQueue {
   };
 
   std::deque<Job> jobs_;
+  std::size_t size_ = 0;
   std::optional<domain::Instant> next_due_;
 };
 

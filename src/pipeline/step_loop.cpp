@@ -21,6 +21,8 @@ constexpr std::array kDrivenStages{Stage::inventory, Stage::payment, Stage::fulf
 constexpr domain::Duration kBoundsLook = domain::Duration::milliseconds(100);
 /// How long an order that must run alone gives way to what is in flight.
 constexpr domain::Duration kGiveWay = domain::Duration::milliseconds(10);
+/// How soon a poll follows that has nothing else to wait for than room.
+constexpr domain::Duration kLook = domain::Duration::milliseconds(50);
 /// How long a charge is held back while dead letters or owed refunds are at their bound.
 constexpr domain::Duration kHoldBack = domain::Duration::seconds(1);
 
@@ -43,6 +45,29 @@ Stage stage_of_effect(EffectKind kind) {
   return Stage::payment;
 }
 
+/// True where the outcome leaves everything as it was: it leads to a wait or to another question.
+bool tells_nothing(EffectKind kind, OutcomeKind outcome) {
+  switch (outcome) {
+    case OutcomeKind::unknown:
+    case OutcomeKind::not_found:
+    case OutcomeKind::unavailable:
+      return true;
+    case OutcomeKind::transient:
+      return kind != EffectKind::charge && kind != EffectKind::fulfill;
+    case OutcomeKind::permanent:
+      return kind != EffectKind::charge && kind != EffectKind::fulfill &&
+             kind != EffectKind::refund;
+    default:
+      return false;
+  }
+}
+
+/// True where the effect need not be tried again on its own account.
+bool settles(EffectKind kind, OutcomeKind outcome) {
+  const bool refund_refused = kind == EffectKind::refund && outcome != OutcomeKind::done;
+  return !refund_refused && !tells_nothing(kind, outcome);
+}
+
 }  // namespace
 
 StepLoop::StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& commits, Meter& meter,
@@ -62,15 +87,15 @@ void StepLoop::take_replies(Now now) {
   fulfillment_replies_.clear();
   if (parts_.fulfiller != nullptr) parts_.fulfiller->poll(fulfillment_replies_);
   if (careful_.careful()) {
-    std::vector<domain::OrderId> running;
     const auto add = [&](std::uint64_t ticket) {
       if (const auto found = in_flight_.find(ticket); found != in_flight_.end()) {
-        running.push_back(found->second.order.id);
+        add_running(found->second.order.id);
       }
     };
     for (const auto& answered : gateway_replies_) add(answered.ticket);
     for (const auto& answered : fulfillment_replies_) add(answered.ticket);
-    careful_.mark(running);
+    // Without its mark an outcome is still not dropped: a store that stopped takes no commit.
+    static_cast<void>(careful_.mark(running_));
   }
   for (auto& answered : gateway_replies_) reply(answered.ticket, std::move(answered.outcome), now);
   for (auto& answered : fulfillment_replies_) {
@@ -90,30 +115,40 @@ void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
   } else {
     pauses_[index_of(stage)].peer_answered();
   }
+  // The lease went with the commit that moved the order (a cancel): somebody else is at it now, and
+  // what tells nothing is no reason to ask, to wait or to give a lease back.
+  if (tells_nothing(flight.kind, outcome.kind) && has_moved(flight.order)) return;
   note_answer(flight, outcome);
-  std::uint32_t unanswered = 1;
+  std::uint32_t failures = 1;
   if (!limbo_.empty()) {
     if (const auto found = limbo_.find(flight.order.id); found != limbo_.end()) {
-      unanswered = std::max(1U, found->second.unanswered);
+      failures = std::max(1U, found->second.failures);
     }
   }
   domain::Step step =
-      after_effect(flight.order, flight.kind, outcome, options_.saga, moment(now), unanswered);
+      after_effect(flight.order, flight.kind, outcome, options_.saga, moment(now), failures);
+  const std::uint16_t generation = flight.order.key_generation;
   proceed(std::move(flight.order), std::move(step),
-          {.effect = flight.kind, .outcome = std::move(outcome)}, now);
+          {.effect = flight.kind, .outcome = std::move(outcome), .generation = generation}, now);
+}
+
+bool StepLoop::has_moved(const Order& order) const {
+  const auto stored = parts_.reader.find(order.id);
+  return stored && (!*stored || (*stored)->order.version != order.version);
 }
 
 void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcome) {
-  if (outcome.kind == OutcomeKind::unknown || outcome.kind == OutcomeKind::not_found) {
-    Limbo& limbo = limbo_[flight.order.id];
-    if (limbo.unanswered == 0) {
-      limbo.tenant = flight.order.tenant;
-      limbo.since = flight.since;
-    }
-    limbo.unanswered += 1;
-  } else if (outcome.kind != OutcomeKind::unavailable && !limbo_.empty()) {
-    limbo_.erase(flight.order.id);
+  if (outcome.kind == OutcomeKind::unavailable) return;
+  if (settles(flight.kind, outcome.kind)) {
+    if (!limbo_.empty()) limbo_.erase(flight.order.id);
+    return;
   }
+  Limbo& limbo = limbo_[flight.order.id];
+  limbo.tenant = flight.order.tenant;
+  limbo.failures += 1;
+  if (outcome.kind != OutcomeKind::unknown && outcome.kind != OutcomeKind::not_found) return;
+  if (limbo.unanswered == 0) limbo.since = flight.since;
+  limbo.unanswered += 1;
 }
 
 void StepLoop::proceed(Order order, domain::Step step, Cause cause, Now now) {
@@ -153,6 +188,7 @@ Advance StepLoop::chain(Advance advance, Now now) {
 }
 
 void StepLoop::commit_decided(domain::Version read, Advance advance, Cause cause) {
+  if (careful_.careful()) committing_.push_back(advance.next.id);
   commit(read, std::move(advance),
          [this, cause = std::move(cause)](
              std::expected<ports::CommandResult, ports::StoreError> result) mutable {
@@ -169,6 +205,9 @@ void StepLoop::commit_decided(domain::Version read, Advance advance, Cause cause
 // came first.
 void StepLoop::decide_again(const Order& current, const Cause& cause) {
   if (!cause.effect || is_terminal(current.status)) return;
+  // An old key was closed before a new one came into use: what it says is settled, and says nothing
+  // of the new one.
+  if (current.key_generation != cause.generation) return;
   domain::Step step =
       after_effect(current, *cause.effect, cause.outcome, options_.saga, moment(now_), 1);
   Cause again = cause;
@@ -216,7 +255,7 @@ bool StepLoop::runs(Stage stage) const {
 
 std::size_t StepLoop::room(Stage stage, Now now) const {
   const StagePause& pause = pauses_[index_of(stage)];
-  if (!runs(stage) || pause.paused(now.wall)) return 0;
+  if (!runs(stage) || pause.paused(now.wall) || alone_) return 0;
   std::size_t limit = options_.max_batch;
   if (stage == Stage::payment) limit = options_.max_payments_in_flight;
   if (stage == Stage::fulfillment && parts_.fulfiller != nullptr) {
@@ -231,12 +270,27 @@ void StepLoop::claim_and_send(Now now) {
   now_ = now;
   claimed_ = 0;
   look_at_bounds(now);
-  for (const Stage stage : kDrivenStages) {
-    if (!commits_.full()) claim_stage(stage, now);
+  const bool quiet = in_flight_.empty() && commits_.empty();
+  if (commits_.empty()) {
+    running_.clear();
+    committing_.clear();
+  }
+  if (quiet) alone_ = false;
+  if (!lonely_stage_) {
+    for (const Stage stage : kDrivenStages) {
+      if (!commits_.full()) claim_stage(stage, now);
+    }
+  } else if (quiet && now.wall >= gave_way_until_) {
+    claim_stage(*std::exchange(lonely_stage_, std::nullopt), now);
   }
   send(now);
-  careful_.mark({});
-  careful_.look(now, claimed_ == 0 && in_flight_.empty() && commits_.empty());
+  if (careful_.careful()) {
+    // A mark lasts while a step runs, its commit included, and not while a peer is waited for.
+    running_ = std::exchange(committing_, {});
+    static_cast<void>(careful_.mark(running_));
+  }
+  careful_.look(
+      now, claimed_ == 0 && in_flight_.empty() && commits_.empty() && now.wall > gave_way_until_);
 }
 
 void StepLoop::claim_stage(Stage stage, Now now) {
@@ -245,24 +299,7 @@ void StepLoop::claim_stage(Stage stage, Now now) {
   auto claimed = parts_.store.claim(stage, limit, now);
   if (!claimed) return;
   claimed_ += claimed->size();
-  if (careful_.careful()) {
-    std::vector<Order> kept;
-    std::vector<domain::OrderId> running;
-    for (Order& order : *claimed) {
-      const bool alone = careful_.verdict(order) != CarefulRun::Verdict::run;
-      const bool others = !kept.empty() || !in_flight_.empty() || !commits_.empty();
-      const bool after_a_loner =
-          !kept.empty() && careful_.verdict(kept.front()) != CarefulRun::Verdict::run;
-      if ((alone && others) || after_a_loner) {
-        parts_.store.release(order.id, now.wall + kGiveWay);
-        continue;
-      }
-      running.push_back(order.id);
-      kept.push_back(std::move(order));
-    }
-    careful_.mark(running);
-    *claimed = std::move(kept);
-  }
+  if (careful_.careful()) *claimed = marked(std::move(*claimed), stage, now);
   for (Order& order : *claimed) {
     if (careful_.verdict(order) == CarefulRun::Verdict::give_up) {
       const domain::Version read = order.version;
@@ -272,6 +309,33 @@ void StepLoop::claim_stage(Stage stage, Now now) {
     domain::Step step = next_step(order, options_.saga, moment(now));
     proceed(std::move(order), std::move(step), {}, now);
   }
+}
+
+// Marks what may run now and returns it; the rest gives way for a moment.
+std::vector<Order> StepLoop::marked(std::vector<Order> claimed, Stage stage, Now now) {
+  std::vector<Order> kept;
+  for (Order& order : claimed) {
+    const bool loner = careful_.verdict(order) != CarefulRun::Verdict::run;
+    const bool others = !kept.empty() || !in_flight_.empty() || !commits_.empty();
+    if (alone_ || (loner && others)) {
+      gave_way_until_ = now.wall + kGiveWay;
+      parts_.store.release(order.id, gave_way_until_);
+      if (loner) lonely_stage_ = stage;
+      continue;
+    }
+    alone_ = loner;
+    add_running(order.id);
+    kept.push_back(std::move(order));
+  }
+  if (!careful_.mark(running_)) {
+    for (const Order& order : kept) parts_.store.release(order.id, now.wall + kHoldBack);
+    kept.clear();
+  }
+  return kept;
+}
+
+void StepLoop::add_running(const domain::OrderId& order) {
+  if (std::ranges::find(running_, order) == running_.end()) running_.push_back(order);
 }
 
 void StepLoop::want(Order order, domain::Effect effect, Now now) {
@@ -345,9 +409,13 @@ std::optional<domain::Instant> StepLoop::next_due() const {
     if (other && (!due || *other < *due)) due = other;
   };
   for (const StagePause& pause : pauses_) {
-    if (pause.until().us != 0) sooner(pause.until());
+    if (pause.until() > now_.wall) sooner(pause.until());
   }
-  sooner(parts_.store.next_due());
+  if (const auto stored = parts_.store.next_due()) {
+    // What is due and was not claimed waits for room or for its stage; behind it something else may
+    // become due, so it is looked at now and then.
+    sooner(*stored > now_.wall ? *stored : now_.wall + kLook);
+  }
   return due;
 }
 
@@ -366,10 +434,16 @@ Progress StepLoop::progress(const domain::OrderId& order) const {
   return result;
 }
 
+std::size_t StepLoop::unresolved_count() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(limbo_, [](const auto& entry) { return entry.second.unanswered > 0; }));
+}
+
 std::vector<Unresolved> StepLoop::unresolved(std::size_t limit) const {
   std::vector<Unresolved> all;
   all.reserve(limbo_.size());
   for (const auto& [order, limbo] : limbo_) {
+    if (limbo.unanswered == 0) continue;
     all.push_back({order, limbo.tenant, limbo.since, limbo.unanswered});
   }
   std::ranges::sort(all, {}, &Unresolved::since);

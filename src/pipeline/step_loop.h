@@ -46,7 +46,7 @@ class StepLoop {
   bool paused(domain::Stage stage, domain::Instant now) const;
   Progress progress(const domain::OrderId& order) const;
   std::vector<Unresolved> unresolved(std::size_t limit) const;
-  std::size_t unresolved_count() const { return limbo_.size(); }
+  std::size_t unresolved_count() const;
 
  private:
   /// An effect that was sent and has not answered.
@@ -55,17 +55,19 @@ class StepLoop {
     domain::EffectKind kind = domain::EffectKind::charge;
     domain::Instant since;
   };
-  /// An order whose effects got no answer so far.
+  /// An order whose effects settled nothing so far: without an answer, or with one that is no use.
   struct Limbo {
     domain::TenantId tenant;
-    domain::Instant since;
-    std::uint32_t unanswered = 0;
+    domain::Instant since;         ///< of the first effect without an answer
+    std::uint32_t unanswered = 0;  ///< in a row
+    std::uint32_t failures = 0;    ///< in a row, unanswered ones included; for the backoff
     domain::Instant next_try;
   };
   /// Where a decision came from: what is needed to decide again if its commit is stale.
   struct Cause {
     std::optional<domain::EffectKind> effect;
     domain::Outcome outcome;
+    std::uint16_t generation = 0;  ///< of the charge key that the effect was about
     bool holds_lease = true;
   };
 
@@ -74,6 +76,7 @@ class StepLoop {
   std::size_t room(domain::Stage stage, domain::Now now) const;
 
   void reply(std::uint64_t ticket, domain::Outcome outcome, domain::Now now);
+  bool has_moved(const domain::Order& order) const;
   void note_answer(const InFlight& flight, const domain::Outcome& outcome);
   void proceed(domain::Order order, domain::Step step, Cause cause, domain::Now now);
   domain::Advance chain(domain::Advance advance, domain::Now now);
@@ -82,6 +85,9 @@ class StepLoop {
   void want(domain::Order order, domain::Effect effect, domain::Now now);
   void send(domain::Now now);
   void claim_stage(domain::Stage stage, domain::Now now);
+  std::vector<domain::Order> marked(std::vector<domain::Order> claimed, domain::Stage stage,
+                                    domain::Now now);
+  void add_running(const domain::OrderId& order);
   void look_at_bounds(domain::Now now);
 
   Parts parts_;
@@ -89,7 +95,15 @@ class StepLoop {
   CommitQueue& commits_;
   Meter& meter_;
   std::function<void(const Landing&)> landed_;
+
+  // Only in a careful run:
   CarefulRun careful_;
+  std::vector<domain::OrderId> running_;     ///< marked: being decided, sent or committed
+  std::vector<domain::OrderId> committing_;  ///< of those, with a commit that waits for its flush
+  bool alone_ = false;                       ///< one runs alone: nothing else is claimed
+  /// The stage whose order gave way and is to run alone: what is in flight runs out first.
+  std::optional<domain::Stage> lonely_stage_;
+  domain::Instant gave_way_until_;
 
   std::uint64_t next_ticket_ = 1;
   std::unordered_map<std::uint64_t, InFlight> in_flight_;

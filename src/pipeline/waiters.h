@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -19,13 +21,13 @@ class Waiters {
       request.done({});
       return;
     }
-    by_time_.emplace(request.until, request.order);
-    by_order_[request.order].push_back({request.until, std::move(request.done)});
+    const auto time = by_time_.emplace(request.until, request.order);
+    by_order_[request.order].push_back({time, std::move(request.done)});
     size_ += 1;
   }
 
   /// The order ended.
-  void ended(const domain::OrderId& order) {
+  void ended(domain::OrderId order) {
     if (by_order_.empty()) return;
     auto entry = by_order_.extract(order);
     if (entry.empty()) return;
@@ -35,38 +37,44 @@ class Waiters {
   /// Answers those whose time is over.
   void expire(domain::Instant now) {
     while (!by_time_.empty() && by_time_.begin()->first <= now) {
-      const domain::OrderId order = by_time_.begin()->second;
-      by_time_.erase(by_time_.begin());
-      const auto found = by_order_.find(order);
-      if (found == by_order_.end()) continue;
+      const auto first = by_time_.begin();
+      const auto found = by_order_.find(first->second);
       std::vector<Waiter>& waiters = found->second;
-      std::erase_if(waiters, [&](Waiter& waiter) {
-        if (waiter.until > now) return false;
-        answer(waiter);
-        return true;
-      });
+      const auto waiter = std::ranges::find(waiters, first, &Waiter::time);
+      Waiter over = std::move(*waiter);
+      waiters.erase(waiter);
       if (waiters.empty()) by_order_.erase(found);
+      answer(over);
     }
   }
 
+  /// Answers all: nothing will end any more.
+  void end_all() {
+    while (!by_order_.empty()) ended(by_order_.begin()->first);
+  }
+
+  std::size_t size() const { return size_; }
   std::optional<domain::Instant> next_due() const {
     if (by_time_.empty()) return std::nullopt;
     return by_time_.begin()->first;
   }
 
  private:
+  using Times = std::multimap<domain::Instant, domain::OrderId>;
+
   struct Waiter {
-    domain::Instant until;
+    Times::iterator time;
     Done<std::monostate> done;
   };
 
   void answer(Waiter& waiter) {
+    by_time_.erase(waiter.time);
     size_ -= 1;
     waiter.done({});
   }
 
   std::unordered_map<domain::OrderId, std::vector<Waiter>> by_order_;
-  std::multimap<domain::Instant, domain::OrderId> by_time_;
+  Times by_time_;
   std::size_t size_ = 0;
 };
 

@@ -108,7 +108,7 @@ JsonLog::~JsonLog() {
 void JsonLog::write(ports::LogLevel level, std::string_view message,
                     std::initializer_list<ports::LogField> fields) {
   if (!enabled(level)) return;
-  thread_local std::string line;
+  static thread_local std::string line;
   line.clear();
   line += R"({"time":")";
   domain::append_rfc3339(clock_.now().wall, line);

@@ -66,7 +66,7 @@ StopCause StopSignals::wait(std::optional<std::chrono::milliseconds> timeout) {
   }
 }
 
-void StopSignals::notify() {
+void StopSignals::notify() const {
   std::uint64_t const one = 1;
   // A full counter is a notification already.
   [[maybe_unused]] ssize_t const written = ::write(notification_, &one, sizeof one);

@@ -22,7 +22,7 @@ class StopSignals {
   StopCause wait(std::optional<std::chrono::milliseconds> timeout = std::nullopt);
 
   /// Ends one wait, the present or the next. Any thread.
-  void notify();
+  void notify() const;
 
   /// From now on a signal ends the process at once with exit code 0. Nothing acknowledged is lost
   /// by that: it is on disk.

@@ -1,14 +1,18 @@
-#include <chrono>
+#include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include "adapters/system/process_usage.h"
 #include "adapters/system/system_random.h"
 #include "cli/bench.h"
+#include "cli/child_process.h"
+#include "cli/demo.h"
 #include "main/command.h"
+#include "main/store_audit.h"
 
 namespace penstock::main {
 namespace {
@@ -70,7 +74,30 @@ void add_load_flags(CLI::App& command, cli::LoadOptions& load) {
       ->capture_default_str();
 }
 
+bool is_terminal(std::FILE* stream) {
+  return ::isatty(::fileno(stream)) == 1;
+}
+
 }  // namespace
+
+void add_demo(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand(
+      "demo", "a visible run: orders, a declined card, a flooded tenant, a crash and its recovery");
+  auto const fast = std::make_shared<bool>(false);
+  command->add_flag("--fast", *fast, "no pauses for reading");
+  command->callback([&action, fast] {
+    action = [fast] {
+      return cli::demo(
+          {.program = cli::own_program(),
+           .pace = *fast ? cli::Pace::fast : cli::Pace::watched,
+           .colour = is_terminal(stdout) ? cli::Colour::on : cli::Colour::off},
+          [](const std::string& data, const std::string& ledger) {
+            return audit_store({.data_directory = data, .ledger_path = ledger});
+          },
+          std::cout, std::cerr);
+    };
+  });
+}
 
 void add_bench(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(

@@ -1,0 +1,156 @@
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "domain/retry.h"
+#include "pipeline/testing/world.h"
+#include "tests/contract/order_builder.h"
+
+namespace penstock::pipeline::testing {
+namespace {
+
+using domain::Duration;
+using domain::Reason;
+using domain::Status;
+using ports::NotificationOutcome;
+using store_contract::OrderBuilder;
+
+class Notification : public ::testing::Test {
+ protected:
+  Notification() : world({.notifier = true, .receipts = true}) {
+    world.stock("PROD-1", 100);
+    domain::Contract contract = world.options.disk.contract;
+    contract.webhook = domain::Webhook{"https://example.test/hook", "whsec_abc"};
+    world.pipeline->submit(PutContract{domain::TenantId::unchecked("acme"), contract, [](auto) {}});
+    world.settle();
+  }
+
+  domain::OrderId place() { return world.place(OrderBuilder(1).placed(world.wall)); }
+  std::vector<Reason> deliveries(const domain::OrderId& id) const {
+    std::vector<Reason> reasons;
+    for (const auto& delivered : world.stored(id).deliveries) reasons.push_back(delivered.reason);
+    return reasons;
+  }
+
+  World world;
+};
+
+TEST_F(Notification, FollowsTheTerminalCommitAndNeverChangesTheOrder) {
+  const auto id = place();
+  world.settle();
+  ASSERT_EQ(world.notifier.requests.size(), 1U);
+  const auto& request = world.notifier.requests[0];
+  EXPECT_EQ(request.order.id, id);
+  EXPECT_EQ(request.order.status, Status::fulfilled);
+  EXPECT_EQ(request.webhook.url, "https://example.test/hook");
+  EXPECT_EQ(request.attempt, 1);
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  EXPECT_EQ(world.order(id).version.number, 4U);
+  EXPECT_EQ(world.statistics().deliveries_done, 1U);
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
+  EXPECT_TRUE(world.pipeline->idle());
+}
+
+TEST_F(Notification, TellsRejectedAndCancelledOrdersToo) {
+  world.gateway.script("pm_no", domain::EffectKind::charge, {{Act::refuse}});
+  world.place(OrderBuilder(1).item("NONE").placed(world.wall));
+  world.place(OrderBuilder(1).payment_method("pm_no").placed(world.wall));
+  world.settle();
+  EXPECT_EQ(world.notifier.requests.size(), 2U);
+}
+
+TEST_F(Notification, IsRetriedOnItsScheduleAndThenGivesUp) {
+  world.notifier.outcomes.assign(20, NotificationOutcome::failed);
+  const auto id = place();
+  world.run_for(Duration::hours(200));
+  ASSERT_EQ(world.notifier.requests.size(), 10U);
+  domain::Instant last = world.notifier.requests[0].now;
+  for (std::size_t attempt = 1; attempt < 10; ++attempt) {
+    const auto& request = world.notifier.requests[attempt];
+    EXPECT_EQ(request.attempt, static_cast<int>(attempt) + 1);
+    const auto pause = *domain::webhook_pause(request.attempt);
+    EXPECT_GE(request.now, last + pause);
+    EXPECT_LT(request.now, last + pause + Duration::seconds(1));
+    last = request.now;
+  }
+  EXPECT_EQ(deliveries(id).back(), Reason::delivery_gave_up);
+  EXPECT_EQ(world.order(id).status, Status::fulfilled);
+  EXPECT_FALSE(world.order(id).dead_letter);
+  EXPECT_EQ(world.statistics().deliveries_failed, 10U);
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
+}
+
+TEST_F(Notification, SucceedsAfterAFailure) {
+  world.notifier.outcomes = {NotificationOutcome::failed};
+  const auto id = place();
+  world.run_for(Duration::seconds(10));
+  EXPECT_EQ(deliveries(id),
+            (std::vector{Reason::delivered, Reason::delivery_failed, Reason::delivered}));
+}
+
+TEST_F(Notification, AnEndpointThatIsGoneIsDisabledAndAskedNoMore) {
+  world.notifier.outcomes = {NotificationOutcome::gone};
+  const auto id = place();
+  world.settle();
+  EXPECT_EQ(deliveries(id).back(), Reason::endpoint_gone);
+  EXPECT_TRUE(
+      world.disk->reader().contract(domain::TenantId::unchecked("acme")).value().webhook->disabled);
+  EXPECT_EQ(world.log.count("webhook disabled: its endpoint answered 410"), 1U);
+  place();
+  world.run_for(Duration::hours(1));
+  EXPECT_EQ(world.notifier.requests.size(), 1U);
+}
+
+TEST_F(Notification, OfATenantWithoutAWebhookIsTheLogAlone) {
+  world.stock("PROD-1", 5, "other");
+  world.log.level = ports::LogLevel::debug;
+  const auto id = world.place(OrderBuilder(1).tenant("other").placed(world.wall));
+  world.settle();
+  EXPECT_EQ(world.status(id), Status::fulfilled);
+  EXPECT_TRUE(world.notifier.requests.empty());
+  EXPECT_EQ(world.log.count("order ended"), 1U);
+  EXPECT_EQ(deliveries(id), std::vector{Reason::delivered});
+}
+
+TEST_F(Notification, ReceiptsAreCopiedByteForByteAndRetriedWithoutLimit) {
+  world.receipts.failures = 12;
+  const auto id = place();
+  world.run_for(Duration::hours(1));
+  EXPECT_EQ(world.receipts.attempts, 13U);
+  EXPECT_EQ(world.receipts.copies.at(id), world.stored(id).receipt);
+  EXPECT_EQ(world.status(id), Status::fulfilled) << "a copy is never a reason to refund";
+  EXPECT_TRUE(world.pipeline->idle());
+}
+
+TEST_F(Notification, SurvivesACrashBeforeAndAfterItsWork) {
+  world.notifier.outcomes = {NotificationOutcome::failed};
+  world.receipts.failures = 1;
+  const auto id = place();
+  world.pipeline->poll(world.now());
+  for (int crash = 0; crash < 5; ++crash) {
+    world.restart();
+    world.pipeline->poll(world.now());
+    world.pipeline->poll(world.now());
+  }
+  world.run_for(Duration::seconds(30));
+  EXPECT_EQ(deliveries(id).back(), Reason::delivered);
+  EXPECT_EQ(world.receipts.copies.count(id), 1U);
+  EXPECT_GE(world.notifier.requests.size(), 2U) << "at least once";
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
+}
+
+TEST_F(Notification, ManyOrdersAreEachDeliveredOnce) {
+  for (int order = 0; order < 600; ++order) world.submit(OrderBuilder(1).placed(world.wall));
+  world.settle();
+  std::set<domain::OrderId> told;
+  for (const auto& request : world.notifier.requests) told.insert(request.order.id);
+  EXPECT_EQ(told.size(), 600U);
+  EXPECT_EQ(world.notifier.requests.size(), 600U);
+  EXPECT_EQ(world.receipts.copies.size(), 100U) << "one for each that had stock";
+}
+
+}  // namespace
+}  // namespace penstock::pipeline::testing

@@ -1,0 +1,291 @@
+"""Orders under kill -9: whatever was acknowledged ends exactly once, and money and stock add up.
+
+    crash.py PENSTOCK [--restarts N] [--seed N] [--seconds N] [--workers N]
+
+A gateway process of its own loses replies, fails and declines; clients keep ordering, repeating and
+cancelling; the server is killed again and again, sometimes while it recovers, and the gateway a few
+times too. Then the books are read: the clients' records, the server's answers, the gateway's own
+ledger, and `penstock check`. `--seconds` goes on until that time is over, however many restarts.
+"""
+
+import argparse
+import asyncio
+import collections
+import json
+import random
+import sys
+import time
+
+import harness
+from harness import TERMINAL, Server, expect, wait_until
+from ledger import assert_money, read_ledger, read_lines
+from load import Connection, Load, Mix
+
+PLENTY, SCARCE = 10_000_000, 25
+REPORTED_FAILURES = 3  # and then an order is dead-lettered, not before
+
+options = argparse.Namespace(restarts=25, seed=20261122, seconds=0.0, workers=12)
+
+
+class Storm:
+    """The server that is killed, and who kills it."""
+
+    def __init__(self, ground):
+        self.ground = ground
+        self.random = random.Random(options.seed)
+        self.gateway = ground.gateway("--drop-reply", "0.05", "--fail", "0.02", "--decline",
+                                      "0.02", "--latency", "20")
+        self.server = None
+        self.kills = collections.Counter()
+        self.deadline = time.monotonic() + options.seconds
+
+    def start(self):
+        """A server process; not ready yet."""
+        return Server(self.ground, "--gateway", self.gateway.url, "--retry-base", "50ms",
+                      "--retry-cap", "400ms", "--gateway-timeout", "10s")
+
+    def where(self):
+        return self.server.address() if self.server else None
+
+    async def run(self):
+        """Kills and starts again, as often or as long as asked."""
+        while self._goes_on():
+            await asyncio.sleep(self.random.uniform(0.1, 0.9))
+            if self.random.random() < 0.2:
+                await self._restart_gateway()
+            server, self.server = self.server, None
+            await asyncio.to_thread(server.kill)
+            self.kills["server"] += 1
+            if self.random.random() < 0.35:
+                early = self.start()
+                await asyncio.sleep(self.random.uniform(0, 0.15))
+                await asyncio.to_thread(early.kill)
+                self.kills["server while it recovered"] += 1
+            server = self.start()
+            await asyncio.to_thread(server.await_ready)
+            self.server = server
+
+    def _goes_on(self):
+        if options.seconds:
+            return time.monotonic() < self.deadline
+        restarts = self.kills["server"] + self.kills["server while it recovered"]
+        return restarts < options.restarts
+
+    async def _restart_gateway(self):
+        await asyncio.to_thread(self.gateway.kill)
+        self.kills["gateway"] += 1
+        await asyncio.sleep(self.random.uniform(0, 0.2))
+        self.gateway = self.gateway.restart()
+        await asyncio.to_thread(self.gateway.await_ready)
+
+
+class OrdersUnderKill(harness.ProgramTest):
+    """One long test: the parts of the verdict share the same storm."""
+
+    def test_what_was_acknowledged_ends_exactly_once_and_the_books_balance(self):
+        began = time.monotonic()
+        self.storm = Storm(self.ground)
+        self.mix = Mix()
+        self.storm.server = self.storm.start().await_ready()
+        self._put_stock(self.storm.server.client())
+        self.load = Load(self.storm.where, options.seed, workers=options.workers, mix=self.mix)
+        asyncio.run(self._weather())
+        stormed = time.monotonic()
+
+        client = self.storm.server.client()
+        redriven = self._drain(client)
+        drained = time.monotonic()
+        self.stored = {order["order_id"]: order for tenant in self.mix.tenants
+                       for order in client.pages(f"/orders?tenant_id={tenant}&limit=500", "orders")}
+        self.assertEqual(self.load.counts.failures, [])
+        self._count(redriven)
+        self._verify_submissions()
+        self._verify_orders(client)
+        self._verify_ledger()
+        self._verify_stock(client)
+        self._verify_restart(client)
+        print(f"seconds: storm {stormed - began:.1f}, drain {drained - stormed:.1f}, "
+              f"verify {time.monotonic() - drained:.1f}")
+
+    async def _weather(self):
+        load = asyncio.create_task(self.load.run())
+        try:
+            await self.storm.run()
+        finally:
+            self.load.stopping = True
+        await asyncio.wait_for(load, harness.HANG_SECONDS)
+
+    def _put_stock(self, client):
+        for tenant in self.mix.tenants:
+            for products, amount in ((self.mix.plenty, PLENTY), (self.mix.scarce, SCARCE)):
+                for product in products:
+                    client.set_stock(product, amount, tenant)
+
+    def _drain(self, client):
+        """Until nothing is active; dead letters are sent through again. How many were."""
+        redriven = 0
+
+        def is_empty():
+            nonlocal redriven
+            queues = client.queues()
+            if queues["active"] == 0:
+                return True
+            answer = expect(client.post("/dead-letters/redrive", {"stage": "payment"}), 202)
+            redriven += answer.json()["redriven"]
+            time.sleep(0.2)
+            return False
+        wait_until(is_empty, "no order is active")
+        return redriven
+
+    def _count(self, redriven):
+        load, counts = self.load, self.load.counts
+        print(f"seed {options.seed}: killed {dict(self.storm.kills)}; "
+              f"{len(load.submissions)} submissions, "
+              f"{sum(s.order_id is not None for s in load.submissions)} acknowledged, "
+              f"{counts.lost} lost connections, {counts.retried_same_key} retries of a key, "
+              f"{counts.replays} replays, {counts.refused} refusals, "
+              f"{sum(s.cancel_acknowledged for s in load.submissions)} acknowledged cancels, "
+              f"{redriven} redriven; stored {len(self.stored)}: "
+              f"{dict(collections.Counter(o['status'] for o in self.stored.values()))}")
+
+    def _verify_submissions(self):
+        """One order for what was acknowledged, that one; at most one for anything else; nothing
+        that nobody ordered; each with the content that was sent."""
+        ids = collections.defaultdict(list)
+        for order in self.stored.values():
+            ids[order["metadata"]["submission"]].append(order["order_id"])
+        for submission in self.load.submissions:
+            found = ids.pop(str(submission.number), [])
+            if submission.order_id:
+                self.assertEqual(found, [submission.order_id], submission)
+            else:
+                self.assertLessEqual(len(found), 1, submission)
+            for order_id in found:
+                self._verify_content(submission, self.stored[order_id])
+        self.assertEqual(ids, {}, "orders that nobody submitted")
+
+    def _verify_content(self, submission, order):
+        body = submission.body
+        self.assertEqual(order["tenant_id"], body["tenant_id"])
+        self.assertEqual(order["customer_id"], body["customer_id"])
+        self.assertEqual(order["payment"], body["payment"])
+        self.assertEqual(order["total"]["currency"], body["currency"])
+        self.assertEqual([(i["product_id"], i["quantity"]) for i in order["items"]],
+                         [(i["product_id"], i["quantity"]) for i in body["items"]])
+        if submission.acknowledged:
+            told = json.loads(submission.acknowledged)
+            for member in ("order_id", "total", "items", "created_at", "correlation_id"):
+                self.assertEqual(order[member], told[member], submission)
+        if submission.cancel_acknowledged:
+            self.assertEqual(order["status"], "cancelled", submission)
+
+    def _verify_orders(self, client):
+        cancels = {s.order_id for s in self.load.submissions if s.cancel_sent}
+        keys_file = self.storm.gateway.ledger.with_name(self.storm.gateway.ledger.name + ".keys")
+        declined = {line["order_id"] for line in read_lines(keys_file)
+                    if line["type"] == "declined"}
+        dead_letters = 0
+        for order_id, order in self.stored.items():
+            self.assertIn(order["status"], TERMINAL, order)
+            events = client.events(order_id)
+            self.assert_timeline(order, events)
+            dead_letters += self._verify_failures(order, events)
+            if order["status"] == "rejected":
+                products = {item["product_id"] for item in order["items"]}
+                self.assertTrue(products & set(self.mix.scarce), order)
+                self.assertEqual(order["reason"], "insufficient-stock", order)
+            if order["status"] == "cancelled" and order_id not in cancels:
+                self.assertEqual(order["reason"], "payment-declined", order)
+                self.assertIn(order_id, declined, order)
+            if order["payment"]["method"] == "pm_decline" and order["total"]["minor_units"]:
+                self.assertNotEqual(order["status"], "fulfilled", order)
+            receipt = client.get(f"/orders/{order_id}/receipt")
+            if order["status"] == "fulfilled":
+                self.assertEqual(expect(receipt, 200).json()["order_id"], order_id)
+            else:
+                expect(receipt, 404)
+        print(f"{len(self.stored)} timelines read, {dead_letters} dead letters in them, "
+              f"{len(declined)} declined at the gateway")
+
+    def _verify_failures(self, order, events):
+        """A dead letter is there for three failures that the gateway reported, and for nothing
+        else: no kill and no lost reply counts. How many were dead-lettered."""
+        attempts, dead_letters = [], 0
+        for event in events:
+            self.assertNotEqual(event["reason"], "interrupted", events)
+            if event["reason"] == "gateway-unavailable":
+                attempts.append(event["attempt"])
+            elif event["reason"] == "redriven":
+                attempts = []
+            elif event["reason"] == "dead-lettered":
+                dead_letters += 1
+                self.assertEqual(attempts, list(range(1, REPORTED_FAILURES + 1)), (order, events))
+        self.assertLessEqual(len(attempts), REPORTED_FAILURES, events)
+        return dead_letters
+
+    def _verify_ledger(self):
+        ledger = read_ledger(self.storm.gateway.ledger)
+        self.assertLessEqual(set(ledger), set(self.stored), "money of orders that are not stored")
+        for order_id, order in self.stored.items():
+            assert_money(self, order, ledger[order_id])
+        moved, earned = collections.Counter(), collections.Counter()
+        for order_id, order in self.stored.items():
+            account = (order["tenant_id"], order["total"]["currency"])
+            moved[account] += ledger[order_id].net
+            if order["status"] == "fulfilled":
+                earned[account] += order["total"]["minor_units"]
+        self.assertEqual(moved, earned)
+        print(f"ledger: {sum(len(m.captures) for m in ledger.values())} captures, "
+              f"{sum(len(m.refunds) for m in ledger.values())} refunds")
+
+    def _verify_stock(self, client):
+        sold = collections.Counter()
+        for order in self.stored.values():
+            if order["status"] == "fulfilled":
+                for item in order["items"]:
+                    sold[order["tenant_id"], item["product_id"]] += item["quantity"]
+        for tenant in self.mix.tenants:
+            for product in self.mix.plenty + self.mix.scarce:
+                put = PLENTY if product in self.mix.plenty else SCARCE
+                stock = client.stock(product, tenant)
+                self.assertEqual(stock["reserved"], 0, stock)
+                self.assertEqual(stock["sold"], sold[tenant, product], (tenant, stock))
+                self.assertEqual(stock["on_hand"] + stock["sold"], put, (tenant, stock))
+                self.assertGreaterEqual(stock["on_hand"], 0, stock)
+        print(f"stock: {sum(sold.values())} pieces sold")
+
+    def _verify_restart(self, client):
+        """A clean end, the offline audit, and the same answers after one more start."""
+        client.close()
+        self.assertEqual(self.storm.server.terminate(), 0)
+        print(self.ground.check(self.storm.gateway.ledger).strip())
+        self.storm.server = self.storm.start().await_ready()
+        with_key = [s for s in self.load.submissions if s.key and s.order_id]
+        before = self.load.counts.replays
+        asyncio.run(self._repeat_all(with_key))
+        self.assertEqual(self.load.counts.failures, [])
+        self.assertEqual(self.load.counts.replays - before, len(with_key))
+        client = self.storm.server.client()
+        again = {order["order_id"]: order for tenant in self.mix.tenants
+                 for order in client.pages(f"/orders?tenant_id={tenant}&limit=500", "orders")}
+        self.assertEqual(again, self.stored)
+        client.close()
+        self.assertEqual(self.storm.server.terminate(), 0)
+        print(f"{len(with_key)} keys gave the same bytes after the restart")
+
+    async def _repeat_all(self, submissions):
+        connection = Connection(self.storm.where)
+        for submission in submissions:
+            await self.load.repeat(connection, submission)
+        connection.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--restarts", type=int, default=options.restarts)
+    parser.add_argument("--seed", type=int, default=options.seed)
+    parser.add_argument("--seconds", type=float, default=options.seconds)
+    parser.add_argument("--workers", type=int, default=options.workers)
+    options, rest = parser.parse_known_args(sys.argv[2:])
+    sys.argv[2:] = rest
+    harness.main()
