@@ -32,7 +32,7 @@ constexpr std::chrono::minutes kStartup{1};
   if (::getppid() != parent) ::_exit(127);  // it ended before the line above
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   struct sigaction standard{};
   standard.sa_handler = SIG_DFL;
   ::sigaction(SIGPIPE, &standard, nullptr);

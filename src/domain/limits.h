@@ -34,10 +34,10 @@ inline constexpr std::int64_t kMaxWeight = 1'000;
 
 // The pipeline.
 inline constexpr std::size_t kDefaultMaxActive = 1'000'000;
-inline constexpr std::size_t kMaxBatch = 4096;           // commands in one commit
-inline constexpr std::size_t kMaxMailbox = 65'536;       // requests waiting for the next batch
-inline constexpr std::size_t kMaxInFlight = 16'384;      // claimed orders of one stage
-inline constexpr int kMaxAttempts = 3;                   // reported transient failures
+inline constexpr std::size_t kMaxBatch = 4096;       // commands in one commit
+inline constexpr std::size_t kMaxMailbox = 65'536;   // requests waiting for the next batch
+inline constexpr std::size_t kMaxInFlight = 16'384;  // claimed orders of one stage
+inline constexpr int kMaxAttempts = 3;               // reported transient failures
 inline constexpr int kUncleanEndsBeforeMarks = 3;
 inline constexpr int kMaxInterruptionsAlone = 3;
 inline constexpr std::size_t kMaxTimelineEvents = 256;
@@ -45,7 +45,7 @@ inline constexpr std::size_t kTimelineReserve = 32;      // kept free for compen
 inline constexpr std::size_t kMaxDeadLetters = 100'000;  // open ones; then the stage pauses
 inline constexpr std::size_t kMaxOwedRefunds = 100'000;  // then the payment stage pauses
 inline constexpr std::size_t kMaxRedriveBatch = 10'000;
-inline constexpr std::size_t kMaxWaiters = 100'000;      // GET ...?wait
+inline constexpr std::size_t kMaxWaiters = 100'000;  // GET ...?wait
 
 // Webhooks.
 inline constexpr std::size_t kMaxWebhookUrlBytes = 2048;
