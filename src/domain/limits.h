@@ -34,10 +34,11 @@ inline constexpr std::int64_t kMaxWeight = 1'000;
 
 // The pipeline.
 inline constexpr std::size_t kDefaultMaxActive = 1'000'000;
-inline constexpr std::size_t kMaxBatch = 4096;       // commands in one commit
-inline constexpr std::size_t kMaxMailbox = 65'536;   // requests waiting for the next batch
-inline constexpr std::size_t kMaxInFlight = 16'384;  // claimed orders of one stage
-inline constexpr int kMaxAttempts = 3;               // reported transient failures
+inline constexpr std::size_t kMaxBatch = 4096;         // commands in one commit
+inline constexpr std::size_t kMaxMailbox = 65'536;     // requests waiting for the next batch
+inline constexpr std::size_t kMailboxReserve = 1'024;  // of which none is taken by an order
+inline constexpr std::size_t kMaxInFlight = 16'384;    // claimed orders of one stage
+inline constexpr int kMaxAttempts = 3;                 // reported transient failures
 inline constexpr int kUncleanEndsBeforeMarks = 3;
 inline constexpr int kMaxInterruptionsAlone = 3;
 inline constexpr std::size_t kMaxTimelineEvents = 256;

@@ -19,7 +19,7 @@ static_assert(SandboxGateway::kMaxGroup * 1024 <= Ledger::kMaxGroupBytes);
 static_assert(domain::limits::kMaxIdempotencyKeyBytes * 2 + 400 < 1024);
 
 std::expected<std::unique_ptr<SandboxGateway>, LedgerError> SandboxGateway::open(
-    SandboxGatewayOptions options) {
+    const SandboxGatewayOptions& options) {
   Sandbox sandbox(options.faults);
   std::error_code no_file;
   const std::uintmax_t bytes = std::filesystem::file_size(options.ledger_path, no_file);

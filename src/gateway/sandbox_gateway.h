@@ -36,7 +36,7 @@ struct SandboxGatewayOptions {
 class SandboxGateway final : public ports::PaymentGateway {
  public:
   static std::expected<std::unique_ptr<SandboxGateway>, LedgerError> open(
-      SandboxGatewayOptions options);
+      const SandboxGatewayOptions& options);
 
   void submit(std::span<ports::GatewayRequest> requests, domain::Now now) override;
   void poll(std::vector<ports::GatewayReply>& replies, domain::Now now) override;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <variant>
 
 #include "domain/error_code.h"
 #include "domain/limits.h"
@@ -37,7 +38,11 @@ void PipelineThread::submit(pipeline::Request request) {
   bool full = false;
   {
     std::lock_guard const lock(mutex_);
-    full = stop_asked_ || mailbox_.size() >= domain::limits::kMaxMailbox;
+    // Operators see and steer an overloaded server: orders never take the last places.
+    std::size_t const places = std::holds_alternative<pipeline::PlaceOrder>(request)
+                                   ? domain::limits::kMaxMailbox
+                                   : domain::limits::kMaxMailbox + domain::limits::kMailboxReserve;
+    full = stop_asked_ || mailbox_.size() >= places;
     if (!full) {
       mailbox_.push_back(std::move(request));
       asleep = std::exchange(sleeping_, false);
@@ -115,7 +120,10 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
 }
 
 void PipelineThread::hand_over(pipeline::Pipeline& pipeline) {
-  std::size_t const end = std::min(taken_.size(), handed_over_ + domain::limits::kMaxBatch);
+  // What the pipeline has not begun stays bounded, and the rest stays in the bounded mailbox.
+  std::size_t const room =
+      domain::limits::kMaxBatch - std::min(pipeline.waiting(), domain::limits::kMaxBatch);
+  std::size_t const end = std::min(taken_.size(), handed_over_ + room);
   for (; handed_over_ < end; ++handed_over_) pipeline.submit(std::move(taken_[handed_over_]));
 }
 

@@ -144,6 +144,9 @@ std::optional<Instant> Pipeline::next_due(Now now) const {
 void Pipeline::drain() {
   machine_->drain();
 }
+std::size_t Pipeline::waiting() const {
+  return machine_->waiting();
+}
 bool Pipeline::idle() const {
   return machine_->idle();
 }

@@ -20,6 +20,7 @@ class Pipeline::Machine {
   Machine(Parts parts, PipelineOptions options, domain::Now now);
 
   void submit(Request request) { requests_.push_back(std::move(request)); }
+  std::size_t waiting() const { return requests_.size(); }
   void poll(domain::Now now);
   std::optional<domain::Instant> next_due(domain::Now now) const;
   void drain() { draining_ = true; }

@@ -60,6 +60,10 @@ class Pipeline {
   /// Hands a request in; it is answered by this or a later poll.
   void submit(Request request);
 
+  /// Requests that were handed in and not begun. Whoever hands in bounds this: what is due in one
+  /// cycle may be less than what arrives in one.
+  std::size_t waiting() const;
+
   /// One cycle: takes replies, decides, commits one batch, answers, claims, sends effects.
   void poll(domain::Now now);
 

@@ -107,10 +107,10 @@ struct HttpGateway::Impl {
     if (was_empty && options.wake) options.wake();
   }
 
-  void send(net::HttpClientRequest message, const GatewayRequest& request) {
+  void send(net::HttpClientRequest& message, const GatewayRequest& request) {
     message.timeout = options.timeout;
-    client.send(std::move(message), [this, ticket = request.ticket,
-                                     kind = request.kind](net::HttpClientResult result) {
+    client.send(message, [this, ticket = request.ticket,
+                          kind = request.kind](net::HttpClientResult result) {
       complete({ticket, result ? read_reply(kind, *result) : read_failure(result.error())});
     });
   }
@@ -149,7 +149,7 @@ void HttpGateway::submit(std::span<GatewayRequest> requests, domain::Now) {
       continue;
     }
     if (auto message = message_for(request, impl_->base)) {
-      impl_->send(std::move(*message), request);
+      impl_->send(*message, request);
     } else {
       impl_->complete({request.ticket, {OutcomeKind::permanent, {}}});
     }

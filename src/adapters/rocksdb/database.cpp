@@ -114,6 +114,7 @@ std::expected<void, OpenError> Database::open_families(const std::string& path, 
     if (std::ranges::find(names, name) == names.end()) names.emplace_back(name);
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  descriptors.reserve(names.size());
   for (const std::string& name : names) descriptors.emplace_back(name, tuning_.family(name));
   rocksdb::DBOptions database_options = tuning_.database();
   database_options.listeners.push_back(std::make_shared<Listener>(*this));

@@ -147,8 +147,8 @@ void HttpFulfiller::submit(std::span<FulfillmentRequest> requests) {
       continue;
     }
     message->timeout = impl->options.timeout;
-    impl->client.send(std::move(*message), [impl, ticket = request.ticket, kind = request.kind](
-                                               const net::HttpClientResult& result) {
+    impl->client.send(*message, [impl, ticket = request.ticket,
+                                 kind = request.kind](const net::HttpClientResult& result) {
       impl->replies.add({ticket, outcome_of(kind, result)});
     });
   }

@@ -112,7 +112,7 @@ void WebhookNotifier::submit(std::span<NotificationRequest> requests) {
     }
     net::HttpClientRequest message = message_for(request);
     message.timeout = impl->options.timeout;
-    impl->client.send(std::move(message),
+    impl->client.send(message,
                       [impl, ticket = request.ticket](const net::HttpClientResult& result) {
                         impl->replies.add({ticket, outcome_of(result)});
                       });
