@@ -58,6 +58,7 @@ class KeyBeginning final : public rocksdb::SliceTransform {
   }
 };
 
+constexpr int kCacheShardBits = 2;
 constexpr std::uint64_t kRecompactSeconds = 7 * 24 * 3600;
 
 }  // namespace
@@ -67,7 +68,9 @@ RocksTuning::RocksTuning(const RocksStoreOptions& options,
     : options_(options),
       wall_us_(std::move(wall_us)),
       env_(env == nullptr ? rocksdb::Env::Default() : env),
-      cache_(rocksdb::NewLRUCache(options.block_cache_bytes)) {}
+      // Few shards: a block larger than its shard is never cached, and is read again by every
+      // lookup.
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes, kCacheShardBits)) {}
 
 rocksdb::DBOptions RocksTuning::database() const {
   rocksdb::DBOptions database;
@@ -102,6 +105,11 @@ rocksdb::ColumnFamilyOptions RocksTuning::small_family() const {
   table.block_cache = cache_;
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
+  // In pieces: the filter of a file that many runs were merged into grows with the file, and one
+  // piece, not all of it, is what a lookup needs in the cache.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 16U << 10;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.format_version = 5;
   table.block_size = 16U << 10;
