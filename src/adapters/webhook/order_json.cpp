@@ -20,8 +20,7 @@ void append_order(const domain::Order& order, std::string& out) {
     writer.begin_object()
         .member("product_id", item.product.str())
         .member("quantity", item.quantity)
-        .key("price")
-        .raw(domain::format_amount(price))
+        .member("price", domain::format_amount(price))
         .end_object();
   }
   writer.end_array();

@@ -82,7 +82,7 @@ TEST_F(WebhookNotifierTest, DescribesTheOrderAsTheApiDoes) {
       R"({"order_id":")" +
           request.order.id.str() +
           R"(","status":"fulfilled","tenant_id":"acme","customer_id":"cust-123",)"
-          R"("items":[{"product_id":"PROD-001","quantity":2,"price":10.00}],)"
+          R"("items":[{"product_id":"PROD-001","quantity":2,"price":"10.00"}],)"
           R"("total":{"amount":"20.00","minor_units":2000,"currency":"USD"},)"
           R"("metadata":{"note":"say \"hi\"\n"},"correlation_id":"corr-1","version":4,)"
           R"("created_at":"2026-11-22T16:00:00.000000Z",)"
