@@ -51,7 +51,7 @@ TEST(SystemRandom, every_bit_is_set_about_half_of_the_time) {
   std::array<int, 64> ones{};
   for (int draw = 0; draw < 10'000; ++draw) {
     std::uint64_t const bits = random.next();
-    for (std::size_t bit = 0; bit < 64; ++bit) ones.at(bit) += (bits >> bit) & 1U;
+    for (std::size_t bit = 0; bit < 64; ++bit) ones.at(bit) += static_cast<int>((bits >> bit) & 1U);
   }
   // Ten standard deviations: never by chance.
   for (int const count : ones) EXPECT_NEAR(count, 5000, 500);
