@@ -196,7 +196,8 @@ TEST(RecordCodec, AnyBytesGiveARecordOrAnError) {
       payload[random() % payload.size()] = static_cast<char>(random());
     }
     if (round % 3 == 0) payload.resize(random() % payload.size());
-    const auto record = decode_order(order.id, kKey, sealed(kKey, payload));
+    const std::string value = sealed(kKey, payload);
+    const auto record = decode_order(order.id, kKey, value);
     if (!record) continue;
     const std::string again = stored(record->order, record->extras);
     const auto second = decode_order(order.id, kKey, again);
