@@ -172,7 +172,7 @@ void Audit::check_stock() {
 }
 
 void Audit::check_ledger() {
-  std::ranges::stable_sort(ledger_, {}, &LedgerLine::order);
+  std::ranges::sort(ledger_, {}, &LedgerLine::order);
   std::size_t at = 0;
   auto const take = [&](const domain::OrderId& id, domain::Currency currency) {
     Moved moved;
