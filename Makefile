@@ -19,7 +19,7 @@ CTEST = ctest --test-dir $(1) -j $(JOBS) --output-on-failure --no-tests=error $(
 
 export ASAN_OPTIONS := detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
 export UBSAN_OPTIONS := print_stacktrace=1:halt_on_error=1
-export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1:suppressions=$(CURDIR)/scripts/tsan.supp
+export TSAN_OPTIONS := halt_on_error=1:ignore_interceptors_accesses=1:second_deadlock_stack=1:suppressions=$(CURDIR)/scripts/tsan.supp
 export ASAN_SYMBOLIZER_PATH := /usr/lib/llvm-19/bin/llvm-symbolizer
 export TSAN_SYMBOLIZER_PATH := $(ASAN_SYMBOLIZER_PATH)
 
