@@ -1,5 +1,6 @@
 #include "adapters/system/json_log.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <string>
@@ -198,7 +199,10 @@ TEST(JsonLog, a_reader_that_stops_reading_drops_lines_and_is_told_how_many) {
   auto const lines = lines_of(text);
   EXPECT_LT(lines.size(), std::size_t{kLines});
   ASSERT_GE(lines.size(), 2U);
-  EXPECT_NE(member(lines[lines.size() - 2], "message").find("dropped"), std::string::npos);
+  // Where it stands depends on what the log's thread had taken when the reader went on.
+  EXPECT_TRUE(std::ranges::any_of(lines, [](const auto& line) {
+    return member(line, "message").find("dropped") != std::string::npos;
+  }));
   EXPECT_EQ(member(lines.back(), "message"), "after");
 }
 
