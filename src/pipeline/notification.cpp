@@ -1,6 +1,7 @@
 #include "pipeline/notification.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "domain/limits.h"
@@ -34,6 +35,16 @@ bool NotificationStage::take_batch() {
   // One at a time: a batch is at most kMaxBatch copies, so those of the last one are the excess.
   auto taken = parts_.store.take_terminal_batches(1);
   if (!taken || taken->empty()) return false;
+  // A batch holds many orders of few tenants: each contract is read once.
+  std::unordered_map<domain::TenantId, bool> wants_webhook;
+  const auto is_notified = [this, &wants_webhook](const domain::TenantId& tenant) {
+    const auto [known, added] = wants_webhook.try_emplace(tenant, false);
+    if (added) {
+      const auto contract = parts_.reader.contract(tenant);
+      known->second = contract && contract->webhook && !contract->webhook->disabled;
+    }
+    return known->second;
+  };
   for (const ports::TerminalBatch& terminal : *taken) {
     Batch& batch = batches_[terminal.sequence];
     batch.orders = terminal.entries.size();
@@ -42,9 +53,7 @@ bool NotificationStage::take_batch() {
       if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
         copy_receipt(terminal.sequence, entry);
       }
-      if (parts_.notifier == nullptr) continue;
-      const auto contract = parts_.reader.contract(entry.tenant);
-      if (contract && contract->webhook && !contract->webhook->disabled) {
+      if (parts_.notifier != nullptr && is_notified(entry.tenant)) {
         batch.deliveries.push_back(entry.order);
       }
     }

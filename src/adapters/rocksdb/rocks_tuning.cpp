@@ -47,12 +47,12 @@ class ExpiredClaimsFactory final : public rocksdb::CompactionFilterFactory {
   std::shared_ptr<std::atomic<std::int64_t>> wall_us_;
 };
 
-/// What a month's keys begin with before the id or number they end in: inserts behind the last one
-/// of the same beginning, as ids rise, start from where that one went.
+/// What a key begins with before the order id it ends in: inserts behind the last one of the same
+/// beginning, as ids rise, start from where that one went.
 class KeyBeginning final : public rocksdb::SliceTransform {
  public:
   const char* Name() const override { return "penstock.KeyBeginning"; }
-  bool InDomain(const rocksdb::Slice& key) const override { return key.size() > kIdBytes; }
+  bool InDomain(const rocksdb::Slice& key) const override { return key.size() >= kIdBytes; }
   rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
     return {key.data(), key.size() - kIdBytes};
   }
@@ -153,7 +153,11 @@ rocksdb::ColumnFamilyOptions RocksTuning::family(const std::string& name) const 
     family.memtable_whole_key_filtering = true;
     return family;
   }
-  return small_family();
+  rocksdb::ColumnFamilyOptions family = small_family();
+  if (name == "active") {
+    family.memtable_insert_with_hint_prefix_extractor = std::make_shared<KeyBeginning>();
+  }
+  return family;
 }
 
 }  // namespace penstock::rocksdb_store
