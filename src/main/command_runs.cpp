@@ -17,6 +17,9 @@
 namespace penstock::main {
 namespace {
 
+/// Each has stock of its own, set before the load.
+constexpr std::uint64_t kMaxBenchProducts = 1'000'000;
+
 struct BenchFlags {
   cli::BenchOptions bench;
   bool silent = false;
@@ -34,6 +37,11 @@ cli::ExitCode run_bench(BenchFlags flags) {
   cli::BenchOptions& bench = flags.bench;
   if (bench.load.orders == 0 && bench.load.duration_seconds <= 0) {
     std::cerr << "penstock bench: needs --duration or --orders\n";
+    return cli::ExitCode::wrong_use;
+  }
+  if (std::uint64_t{bench.load.tenants} * bench.load.products > kMaxBenchProducts) {
+    std::cerr << "penstock bench: --tenants times --products is more than " << kMaxBenchProducts
+              << '\n';
     return cli::ExitCode::wrong_use;
   }
   system::SystemRandom random;
@@ -60,7 +68,9 @@ void add_load_flags(CLI::App& command, cli::LoadOptions& load) {
   command.add_option("--tenants", load.tenants, "orders go round over so many tenants")
       ->check(CLI::Range(1, 90'000))
       ->capture_default_str();
-  command.add_option("--products", load.products, "each order draws one of so many")
+  command
+      .add_option("--products", load.products,
+                  "products of each tenant, of which an order draws one")
       ->check(CLI::Range(1, 900'000))
       ->capture_default_str();
   command.add_option("--declined", load.declined_share, "share of orders with a declined card")

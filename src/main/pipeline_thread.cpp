@@ -13,6 +13,7 @@ namespace {
 
 /// An idle thread looks this often all the same: the wall clock may have been set.
 constexpr std::chrono::microseconds kLongestSleep{1'000'000};
+constexpr domain::Duration kChoreEvery = domain::Duration::hours(1);
 
 }  // namespace
 
@@ -108,6 +109,7 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
     if (drain_asked_.load() && !std::exchange(drain_told, true)) pipeline.drain();
     hand_over(pipeline);
     domain::Now const now = clock_.now();
+    do_chore(now);
     pipeline.poll(now);
     if (auto const failure = pipeline.failure()) {
       fail(*failure);
@@ -117,6 +119,12 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
     if (drain_told && pipeline.idle() && !drained_.exchange(true)) changed_();
     sleep(pipeline.next_due(now), now);
   }
+}
+
+void PipelineThread::do_chore(domain::Now now) {
+  if (!chore_ || (chore_done_ && now.wall < *chore_done_ + kChoreEvery)) return;
+  chore_done_ = now.wall;
+  chore_(now);
 }
 
 void PipelineThread::hand_over(pipeline::Pipeline& pipeline) {

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "pipeline/pipeline.h"
@@ -36,6 +37,9 @@ class PipelineThread final : public pipeline::Intake {
   /// wait.
   void start(pipeline::Parts parts, pipeline::PipelineOptions options);
 
+  /// Calls `chore` on the thread at its start and then each hour. Before `start`. Bounded work.
+  void each_hour(std::function<void(domain::Now)> chore) { chore_ = std::move(chore); }
+
   void submit(pipeline::Request request) override;
   bool ready() const override { return phase_.load() == Phase::running; }
 
@@ -60,12 +64,14 @@ class PipelineThread final : public pipeline::Intake {
   void run(pipeline::Parts parts, pipeline::PipelineOptions options);
   void hand_over(pipeline::Pipeline& pipeline);
   void sleep(std::optional<domain::Instant> due, domain::Now now);
+  void do_chore(domain::Now now);
   void fail(ports::StoreError error);
   void refuse_rest(pipeline::Refusal refusal);
 
   ports::Clock& clock_;
   ports::Log& log_;
   std::function<void()> changed_;
+  std::function<void(domain::Now)> chore_;
   std::atomic<Phase> phase_{Phase::starting};
   std::atomic<bool> drain_asked_{false};
   std::atomic<bool> drained_{false};
@@ -80,6 +86,7 @@ class PipelineThread final : public pipeline::Intake {
 
   std::vector<pipeline::Request> taken_;  ///< the thread's own
   std::size_t handed_over_ = 0;           ///< of taken_
+  std::optional<domain::Instant> chore_done_;
   std::thread thread_;
 };
 

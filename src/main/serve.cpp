@@ -115,6 +115,9 @@ class Server {
                {{"store", kind_of(options_.store)},
                 {"active_orders", std::to_string(recovery.active)},
                 {"unclean_ends", std::to_string(recovery.unclean_ends)}});
+    if (options_.history_months > 0) {
+      pipeline_.each_hour([this](domain::Now now) { drop_history(now); });
+    }
     pipeline::PipelineOptions pipeline_options;
     pipeline_options.saga = options_.saga;
     pipeline_options.max_payments_in_flight = options_.max_payments_in_flight;
@@ -133,6 +136,17 @@ class Server {
       return false;
     }
     return listen();
+  }
+
+  /// A store that failed on it has stopped, which the pipeline meets next.
+  void drop_history(domain::Now now) {
+    domain::Month const present = domain::month_of(now.wall);
+    std::int32_t const number = present.year * 12 + present.month - 1 - options_.history_months;
+    auto const dropped = store_->drop_history({number / 12, number % 12 + 1}, now);
+    if (!dropped) return;
+    for (domain::Month const month : *dropped) {
+      log_.write(ports::LogLevel::info, "history dropped", {{"month", domain::to_string(month)}});
+    }
   }
 
   bool listen() {

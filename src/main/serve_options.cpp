@@ -137,6 +137,7 @@ std::expected<ServeOptions, std::string> serve_options(const Settings& settings)
       .clock = settings.on("accept-clock") ? ClockTrust::accepted : ClockTrust::checked,
       .http_threads = static_cast<std::size_t>(settings.integer("http-threads")),
       .max_connections = static_cast<std::size_t>(settings.integer("max-connections")),
+      .history_months = static_cast<std::int32_t>(settings.integer("history-months")),
       .memory_budget_bytes = static_cast<std::size_t>(settings.integer("memory-budget")) << 20,
       .log_level = *system::parse_log_level(settings.text("log-level")),
   };

@@ -43,6 +43,7 @@ class AuditFeed final : public rocksdb_store::DumpVisitor {
   void corrupt(std::string_view family, std::string_view key) override {
     audit_.add_unreadable(fmt::format("{}/{}", family, key), "the record cannot be read");
   }
+  void history_dropped(domain::Month) override { audit_.history_was_dropped(); }
   void bucket(const domain::TenantId&, const rocksdb_store::DumpedBucket&) override {}
   void contract(const domain::TenantId&, const domain::Contract&) override {}
   void dead_letter(const domain::OrderId&) override {}

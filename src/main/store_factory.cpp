@@ -19,6 +19,10 @@ class OpenRocksStore final : public OpenStore {
 
   ports::OrderStore& store() override { return *store_; }
   const ports::OrderReader& reader() const override { return store_->reader(); }
+  std::expected<std::vector<domain::Month>, ports::StoreError> drop_history(
+      domain::Month first_kept, domain::Now now) override {
+    return store_->drop_months_before(first_kept, now);
+  }
   std::expected<void, ports::StoreError> close() override { return store_->close(); }
 
  private:
@@ -32,6 +36,10 @@ class OpenMemoryStore final : public OpenStore {
 
   ports::OrderStore& store() override { return store_; }
   const ports::OrderReader& reader() const override { return store_; }
+  std::expected<std::vector<domain::Month>, ports::StoreError> drop_history(domain::Month,
+                                                                            domain::Now) override {
+    return std::vector<domain::Month>{};
+  }
   std::expected<void, ports::StoreError> close() override {
     store_.close();
     return {};

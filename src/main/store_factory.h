@@ -3,7 +3,9 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "domain/instant.h"
 #include "main/serve_options.h"
 #include "ports/clock.h"
 #include "ports/log.h"
@@ -18,6 +20,10 @@ class OpenStore {
   virtual ~OpenStore() = default;
   virtual ports::OrderStore& store() = 0;
   virtual const ports::OrderReader& reader() const = 0;
+  /// Drops whole months of history before `first_kept` which nothing active names; which ones. On
+  /// the writer's thread. A store in memory keeps everything.
+  virtual std::expected<std::vector<domain::Month>, ports::StoreError> drop_history(
+      domain::Month first_kept, domain::Now now) = 0;
   /// The clean end, durable. Once, when nobody uses the store any more; not after it failed.
   virtual std::expected<void, ports::StoreError> close() = 0;
 };

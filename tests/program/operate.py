@@ -4,7 +4,7 @@ import json
 import os
 
 import harness
-from harness import Server, expect, order_body
+from harness import Server, expect, order_body, wait_until
 
 STAGES = ["ingest", "inventory", "payment", "fulfillment", "notification"]
 KEY = "correct-horse-battery-staple"
@@ -251,6 +251,29 @@ class DataDirectory(harness.ProgramTest):
                 self.assertEqual(client.ended(another)["status"], "fulfilled")
                 client.close()
                 server.kill()
+
+    def test_months_of_history_go_when_they_are_old_enough(self):
+        server = self.ground.server("--demo-catalog", "--history-months", "1")
+        client = server.client()
+        order_id = client.place(order_body()).json()["order_id"]
+        client.until(order_id, lambda _: len(client.events(order_id)) == 5, "is notified")
+        client.close()
+        self.assertEqual(server.terminate(), 0)
+        later = {"environment": self.clock(80 * 24)}
+        server = self.ground.server("--accept-clock", **later)
+        client = server.client()
+        expect(client.get(f"/orders/{order_id}"), 200)
+        client.close()
+        self.assertEqual(server.terminate(), 0)
+        server = self.ground.server("--history-months", "1", **later)
+        client = server.client()
+        wait_until(lambda: client.get(f"/orders/{order_id}").status == 404, "the month is gone")
+        kept = client.place(order_body()).json()["order_id"]
+        self.assertEqual(client.ended(kept)["status"], "fulfilled")
+        client.close()
+        self.assertEqual(server.terminate(), 0)
+        done = self.ground.run("check", "--data", str(self.ground.path / "data"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_everything_is_kept_over_a_clean_restart(self):
         server = self.ground.server("--demo-catalog")

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
+#include <sys/resource.h>
 
 #include "adapters/rocksdb/keys.h"
 #include "adapters/rocksdb/state_codec.h"
@@ -18,6 +19,18 @@ namespace {
 using domain::ErrorCode;
 using domain::Month;
 using ports::StoreError;
+
+/// A flush takes a whole processor for a moment, and gives way to the threads that answer; not so
+/// far that it starves where they keep every processor busy.
+constexpr int kBackgroundNiceness = 5;
+
+void lower_background_priority(rocksdb::Env& env) {
+  for (const auto pool : {rocksdb::Env::HIGH, rocksdb::Env::LOW}) {
+    env.IncBackgroundThreadsIfNeeded(1, pool);
+    // Process 0 is the calling thread on Linux.
+    env.Schedule([](void*) { setpriority(PRIO_PROCESS, 0, kBackgroundNiceness); }, nullptr, pool);
+  }
+}
 
 constexpr std::array<const char*, kFamilies> kFamilyNames{
     "default", "active", "idempotency", "buckets", "stock", "tenants", "outbox", "listed"};
@@ -92,6 +105,7 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
       if (failed) return std::unexpected(OpenError{ErrorCode::store_failed, failed.message()});
     }
   }
+  if (access == Access::write) lower_background_priority(*database->env_);
   if (auto opened = database->open_families(options.path, access, std::move(names)); !opened) {
     return std::unexpected(opened.error());
   }

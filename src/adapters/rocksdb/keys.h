@@ -39,6 +39,7 @@ inline constexpr std::string_view kBoot = "boot";
 inline constexpr std::string_view kClock = "clock";  ///< written with every batch
 inline constexpr std::string_view kRun = "run";
 inline constexpr std::string_view kMarks = "marks";
+inline constexpr std::string_view kDropped = "dropped";  ///< months of history that were
 }  // namespace meta
 
 inline constexpr char kOrderTag = 'o';

@@ -181,13 +181,20 @@ std::expected<std::vector<Month>, StoreError> RocksStore::drop_months_before(Mon
   if (const auto month = state_->outbox.oldest_month()) kept = std::min(kept, *month);
   std::vector<Month> dropped;
   for (const auto& [month, handle] : state_->database->months()) {
-    if (month >= kept) continue;
+    if (month < kept) dropped.push_back(month);
+  }
+  if (dropped.empty()) return dropped;
+  // Said first: what was sold is summed over all history, and an audit must know that it is gone.
+  state_->writes.clear();
+  state_->writes.put(state_->database->handle(Family::meta), meta::kDropped, to_string(kept));
+  if (const auto done = state_->database->write(state_->writes); !done) {
+    return std::unexpected(done.error());
+  }
+  for (const Month month : dropped) {
     if (const auto done = state_->database->drop_month(month); !done) {
       return std::unexpected(done.error());
     }
-    dropped.push_back(month);
   }
-  if (dropped.empty()) return dropped;
   // What the dead letter list still names of these months is nowhere any more.
   rocksdb::ColumnFamilyHandle* listed = state_->database->handle(Family::listed);
   const std::string first = tagged_id_key(kDeadLetterTag, OrderId{});

@@ -385,6 +385,7 @@ class Counter final : public DumpVisitor {
   void waiting_delivery(const OrderId&, std::int32_t, domain::Instant) override { ++deliveries; }
   void dead_letter(const OrderId&) override { ++dead_letters; }
   void owed_refund(const OrderId&) override { ++owed_refunds; }
+  void history_dropped(Month first_kept) override { first_kept_month = first_kept; }
   void corrupt(std::string_view family, std::string_view) override {
     corrupted.emplace_back(family);
   }
@@ -395,6 +396,7 @@ class Counter final : public DumpVisitor {
   std::vector<std::string> keys;
   std::vector<std::string> buckets;
   std::vector<std::string> corrupted;
+  std::optional<Month> first_kept_month;
   int contracts = 0;
   int notifications = 0;
   int deliveries = 0;
@@ -431,6 +433,26 @@ TEST_F(RocksStoreTest, ADumpGoesOnBehindADamagedRecord) {
   ASSERT_TRUE(dump(options.path, counter));
   EXPECT_THAT(counter.active, ElementsAre(second));
   EXPECT_THAT(counter.corrupted, ElementsAre("active"));
+}
+
+TEST_F(RocksStoreTest, ADumpTellsThatHistoryWasDropped) {
+  options.clock_check = ClockCheck::accepted;
+  open();
+  accept_and_cancel();
+  finish_batches();
+  store.reset();
+  Counter whole;
+  ASSERT_TRUE(dump(options.path, whole));
+  EXPECT_EQ(whole.first_kept_month, std::nullopt);
+  open();
+  pass(Duration::hours(24 * 40));
+  ASSERT_THAT(store->drop_months_before({2026, 12}, now).value(), SizeIs(1));
+  store.reset();
+  Counter counter;
+  ASSERT_TRUE(dump(options.path, counter));
+  EXPECT_EQ(counter.first_kept_month, (Month{2026, 12}));
+  EXPECT_THAT(counter.ended, IsEmpty());
+  EXPECT_THAT(counter.corrupted, IsEmpty());
 }
 
 TEST_F(RocksStoreTest, ADumpOfNothingFails) {

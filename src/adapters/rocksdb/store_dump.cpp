@@ -173,6 +173,12 @@ bool Dump::fact(std::string_view key, std::string_view value) {
   if (key == meta::kBoot) return decode<std::string>(key, value).has_value();
   if (key == meta::kClock) return decode<ClockRecord>(key, value).has_value();
   if (key == meta::kRun) return decode<RunRecord>(key, value).has_value();
+  if (key == meta::kDropped) {
+    const auto text = decode<std::string>(key, value);
+    const auto first_kept = text ? domain::parse_month(*text) : std::nullopt;
+    if (first_kept) visitor_.history_dropped(*first_kept);
+    return first_kept.has_value();
+  }
   return key == meta::kMarks && decode<std::vector<domain::OrderId>>(key, value).has_value();
 }
 

@@ -45,6 +45,8 @@ class DumpVisitor {
                                 domain::Instant due) = 0;
   virtual void dead_letter(const domain::OrderId& order) = 0;
   virtual void owed_refund(const domain::OrderId& order) = 0;
+  /// Months before `first_kept` were dropped, or are about to be.
+  virtual void history_dropped(domain::Month first_kept) = 0;
   /// `family` and the key's bytes in hexadecimal.
   virtual void corrupt(std::string_view family, std::string_view key) = 0;
 };
