@@ -1,0 +1,236 @@
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "domain/idempotency.h"
+#include "domain/ids.h"
+#include "domain/instant.h"
+#include "domain/money.h"
+#include "domain/order.h"
+#include "domain/stock.h"
+#include "domain/token_bucket.h"
+
+/// What a history is made of: what clients asked for and were told, what a store committed, what
+/// the gateway and the webhook's receiver saw by themselves, and what happened to processes.
+namespace penstock::checker {
+
+/// Names one request of one client, once in a history. A request that is sent again is another.
+struct OperationId {
+  std::uint64_t number = 0;
+  auto operator<=>(const OperationId&) const = default;
+};
+
+/// A place in the world where a server process runs; its processes follow each other there.
+struct ProcessId {
+  std::uint32_t number = 0;
+  auto operator<=>(const ProcessId&) const = default;
+};
+
+// --- Client operations -----------------------------------------------------------------------
+
+/// An order as a client wrote it.
+struct OrderContent {
+  domain::CustomerId customer;
+  std::vector<domain::Item> items;
+  domain::Money total;
+  std::string payment_method;
+  std::vector<std::pair<std::string, std::string>> metadata;
+};
+
+struct PlaceRequest {
+  std::optional<domain::IdempotencyKey> key;
+  domain::Fingerprint fingerprint{};  ///< any injective digest of the payload; only where keyed
+  OrderContent content;
+};
+struct ReadRequest {
+  domain::OrderId order;
+};
+struct CancelRequest {
+  domain::OrderId order;
+};
+struct DiscardRequest {
+  domain::OrderId order;
+};
+/// Dead letters are sent through again; which ones is the server's choice.
+struct RedriveRequest {};
+struct SetStockRequest {
+  domain::ProductId product;
+  std::int64_t on_hand = 0;
+};
+struct RestockRequest {
+  domain::ProductId product;
+  std::int64_t quantity = 0;
+};
+struct PutContractRequest {
+  domain::BucketContract contract;
+};
+
+using ClientRequest =
+    std::variant<PlaceRequest, ReadRequest, CancelRequest, DiscardRequest, RedriveRequest,
+                 SetStockRequest, RestockRequest, PutContractRequest>;
+
+/// A client begins an operation: added before the first byte leaves it.
+struct Invoke {
+  OperationId operation;
+  /// For whom it asks. Empty: an operator who may see every tenant's orders (reads, cancels and
+  /// discards only; the other requests name the tenant that they act for).
+  domain::TenantId tenant;
+  ClientRequest request;
+};
+
+enum class Result : std::uint8_t {
+  ok,       ///< acknowledged: 200, 201, 202
+  refused,  ///< the server said that it did nothing, and why
+  unknown,  ///< no answer, or half of one: it may have happened, or may still happen
+};
+
+enum class Refusal : std::uint8_t {
+  none,
+  quota_exceeded,         ///< 429
+  reduced_capacity,       ///< 503, draining included
+  key_reused,             ///< 422 idempotency-key-reused
+  cost_exceeds_capacity,  ///< 422
+  not_found,              ///< 404
+  already_terminal,       ///< 409 to a cancel
+  not_a_dead_letter,      ///< 409 to a discard
+  other,                  ///< anything else of 4xx
+};
+
+enum class Freshness : std::uint8_t { fresh, replayed };
+
+/// The operation's end as its client saw it: added after the last byte arrived. What an answer does
+/// not tell stays at its default.
+struct Complete {
+  OperationId operation;
+  Result result = Result::unknown;
+  Refusal refusal = Refusal::none;
+  std::optional<domain::OrderId> order;          ///< the order the answer shows
+  std::optional<domain::TenantId> order_tenant;  ///< the tenant the answer shows
+  std::optional<domain::Status> status;          ///< not of a place: that answer is immutable
+  domain::Version version;                       ///< 0: not told; not of a place
+  std::uint64_t body_digest = 0;                 ///< of the answer's bytes, for places; 0: not told
+  Freshness freshness = Freshness::fresh;        ///< replayed: `Idempotent-Replayed: true`
+  std::optional<std::int64_t> remaining_tokens;  ///< as told in RateLimit
+  std::optional<domain::Stock> stock;            ///< of set_stock and restock
+  ProcessId process;                             ///< that answered
+};
+
+// --- The store, as a tap beside it sees it (simulators only) -------------------------------------
+// A tap adds what became durable, in the order of its commands, when `apply` has returned: no
+// reader saw it before, every reader sees it from then on. What landed although nobody heard of it
+// (a crash inside a commit) is added behind the `Started` that finds it; what was lost never.
+
+/// A record as it is stored now. Commits of one order follow each other by version.
+struct Committed {
+  domain::Order order;
+  std::size_t receipt_bytes = 0;
+  /// When the bucket was asked, in the history's time, for an order's first commit; absent: now.
+  std::optional<domain::Instant> admitted_at;
+  ProcessId process;
+};
+
+/// What a place with a key left behind; beside the order's first commit, in the same group.
+struct KeyStored {
+  domain::TenantId tenant;
+  domain::IdempotencyKey key;
+  domain::IdempotencyRecord record;
+  domain::Instant decided_at;  ///< the wall clock that the store was given, with all its jumps
+};
+
+struct StockSet {
+  domain::TenantId tenant;
+  domain::ProductId product;
+  std::int64_t on_hand = 0;  ///< as asked
+  domain::Stock stock;       ///< as stored after it
+};
+struct Restocked {
+  domain::TenantId tenant;
+  domain::ProductId product;
+  std::int64_t quantity = 0;
+  domain::Stock stock;
+};
+/// A look at a stock record at the end of a group.
+struct StockNow {
+  domain::TenantId tenant;
+  domain::ProductId product;
+  domain::Stock stock;
+};
+struct ContractStored {
+  domain::TenantId tenant;
+  domain::BucketContract contract;
+};
+/// One atomic group of the store ends here. Anything but another tapped event ends it as well.
+struct GroupEnded {};
+
+// --- The gateway's own ledger, when it happens and before the gateway answers --------------------
+
+struct GatewayAct {
+  std::string key;
+  domain::OrderId order;
+  domain::Money amount;
+};
+/// A request for money arrived, whatever becomes of it.
+struct ChargeAsked : GatewayAct {};
+struct RefundAsked : GatewayAct {};
+struct Captured : GatewayAct {};
+struct Refunded : GatewayAct {};
+struct Declined : GatewayAct {};
+struct Closed : GatewayAct {};
+
+// --- The receiver of webhooks --------------------------------------------------------------------
+
+enum class Signature : std::uint8_t { valid, invalid };
+enum class ReceiverAnswer : std::uint8_t { accepted, refused };
+
+struct Delivered {
+  std::string webhook_id;
+  domain::OrderId order;
+  domain::Status status = domain::Status::fulfilled;
+  Signature signature = Signature::valid;
+  ReceiverAnswer answer = ReceiverAnswer::accepted;  ///< accepted: 2xx
+};
+/// From now on every order of this tenant that ends is to be delivered.
+struct Subscribed {
+  domain::TenantId tenant;
+};
+/// Nothing of this tenant is expected any more (its endpoint answered 410, or the contract's
+/// webhook was taken away), what ended before included.
+struct Unsubscribed {
+  domain::TenantId tenant;
+};
+
+// --- Processes -----------------------------------------------------------------------------------
+
+struct Crashed {
+  ProcessId process;
+};
+struct Started {
+  ProcessId process;
+};
+/// A sync of the process's own store failed: it may acknowledge nothing until it is started again.
+struct SyncFailed {
+  ProcessId process;
+};
+/// The world is kind from here on.
+struct FaultsStopped {};
+
+using Occurrence = std::variant<Invoke, Complete, Committed, KeyStored, StockSet, Restocked,
+                                StockNow, ContractStored, GroupEnded, ChargeAsked, RefundAsked,
+                                Captured, Refunded, Declined, Closed, Delivered, Subscribed,
+                                Unsubscribed, Crashed, Started, SyncFailed, FaultsStopped>;
+
+/// `at` is true time: it advances evenly over restarts and whatever the processes' clocks show, and
+/// never goes back in a history. Its zero is anywhere.
+struct Event {
+  domain::Instant at;
+  Occurrence what;
+};
+
+}  // namespace penstock::checker
