@@ -68,6 +68,9 @@ struct HttpClientOptions {
   std::chrono::milliseconds idle_timeout{30'000};
   /// How long a resolved address is used again.
   std::chrono::milliseconds resolve_ttl{5'000};
+  /// More origins than this are forgotten at the next sweep, but for those in use: what is lost is
+  /// the addresses that their names resolved to.
+  std::size_t max_unused_origins = 1'024;
   /// Timeouts are kept by one sweep a thread, so they are met to within two of these.
   std::chrono::milliseconds sweep_interval{20};
   std::string user_agent = "penstock";

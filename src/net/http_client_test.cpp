@@ -251,6 +251,24 @@ TEST_F(HttpClientTest, HasThousandsInFlightOnOneThread) {
   }
 }
 
+TEST_F(HttpClientTest, ForgettingUnusedOriginsLeavesThoseInUseAlone) {
+  serve(hold());
+  HttpClient client({.max_unused_origins = 0, .sweep_interval = 1ms});
+  std::promise<HttpClientResult> answered;
+  client.send({.url = url()}, [&](HttpClientResult result) { answered.set_value(result); });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [this] { return !held.empty(); });
+  // None listens there.
+  for (int host = 2; host < 20; ++host) {
+    const auto other = "http://127.0.0." + std::to_string(host) + ":" + url().substr(17);
+    EXPECT_FALSE(client.call({.url = other, .timeout = 5ms}).has_value());
+  }
+  held.back().send({.status = 200, .body = "late"});
+  const auto result = answered.get_future().get();
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->body, "late");
+}
+
 TEST_F(HttpClientTest, RequestsBeyondTheConnectionsWaitTheirTurn) {
   serve(echo());
   HttpClient client({.max_connections = 3});

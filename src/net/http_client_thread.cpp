@@ -214,10 +214,18 @@ void HttpClientThread::sweep() {
   for (const auto& connection : connections_) connection->sweep(now_);
   for (auto& [name, origin] : origins_) expire(origin.waiting);
   expire_queue();
+  if (origins_.size() > options_.max_unused_origins) forget_unused_origins();
   settle();
   sweep_timer_.expires_after(options_.sweep_interval);
   sweep_timer_.async_wait([this](const boost::system::error_code& ec) {
     if (!ec) sweep();
+  });
+}
+
+void HttpClientThread::forget_unused_origins() {
+  std::erase_if(origins_, [](const auto& entry) {
+    const Origin& origin = entry.second;
+    return origin.idle.empty() && origin.waiting.empty() && !origin.resolving;
   });
 }
 

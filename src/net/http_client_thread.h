@@ -97,6 +97,7 @@ class HttpClientThread {
   static void drop_idle(HttpClientConnection& connection);
   void forget_idle(HttpClientConnection& connection);
   void sweep();
+  void forget_unused_origins();
   void expire(std::vector<HttpExchangePointer>& waiting);
   void expire_queue();
   void shut_down();
@@ -114,7 +115,7 @@ class HttpClientThread {
   bool woken_ = false;
   bool closed_ = false;
 
-  /// Kept for the client's life: one entry an origin ever asked for.
+  /// Those in use, and a bounded number of others.
   std::map<std::string, Origin, std::less<>> origins_;
   std::vector<std::unique_ptr<HttpClientConnection>> connections_;
   std::vector<HttpClientConnection*> retired_;
