@@ -28,7 +28,7 @@ _CONFINED = {
     "libpq-fe.h": {"adapters/postgres"},
     "curl/": {"net", "adapters"},
     "prometheus/": {"adapters", "api", "main"},
-    "toml.hpp": {"main"},
+    "toml.hpp": {"main", "simulation"},
     "CLI/": {"main", "cli"},
 }
 _PURE = {"domain", "pipeline"}
