@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <expected>
 #include <functional>
@@ -8,6 +9,8 @@
 #include <vector>
 
 #include "domain/instant.h"
+#include "domain/order.h"
+#include "domain/saga.h"
 #include "ports/order_store.h"
 
 namespace penstock::pipeline {
@@ -25,7 +28,9 @@ class CommitQueue {
 
   /// Applies one batch, at most max_batch commands, and passes the results on. What a result adds
   /// goes into the next batch. While the store is unavailable, new orders and requests are told so
-  /// and transitions wait: the outcome of an effect is never dropped.
+  /// and transitions wait: the outcome of an effect is never dropped. The same where a shared store
+  /// did not answer, only that those who are told know nothing of the outcome then. A transition
+  /// that is applied again and had landed before is passed on as committed, not as stale.
   void flush(domain::Now now);
 
   bool empty() const { return waiting_.empty(); }
@@ -39,20 +44,32 @@ class CommitQueue {
   std::size_t commands() const { return commands_; }
 
  private:
+  enum class Asked : std::uint8_t { never, without_answer };
+
   struct Waiting {
     ports::Command command;
     Then then;
+    Asked asked = Asked::never;
+  };
+  /// What a transition that may have landed already would have left in its order.
+  struct Trace {
+    std::size_t index = 0;  ///< in the batch
+    domain::StockMove stock = domain::StockMove::none;
+    std::vector<domain::Event> events;
   };
 
-  void stop(std::vector<Then>& thens, ports::StoreError error);
-  void put_back(std::vector<ports::Command>& commands, std::vector<Then>& thens,
-                domain::Instant now);
+  void fill_batch(std::size_t count);
+  void recognize_landed(std::vector<ports::CommandResult>& results) const;
+  void stop(ports::StoreError error);
+  void put_back(ports::StoreError error, domain::Instant now);
 
   ports::OrderStore& store_;
   std::size_t max_batch_;
   std::deque<Waiting> waiting_;
   std::vector<ports::Command> batch_;
   std::vector<Then> thens_;
+  std::vector<Asked> asked_;   ///< by the batch's index
+  std::vector<Trace> traces_;  ///< of the batch's commands that were asked without an answer
   domain::Instant retry_at_;
   std::optional<ports::StoreError> failure_;
   std::size_t batches_ = 0;

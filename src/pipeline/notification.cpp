@@ -1,6 +1,7 @@
 #include "pipeline/notification.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <unordered_map>
 #include <utility>
 
@@ -12,6 +13,22 @@ namespace {
 
 constexpr std::size_t kMaxOpenBatches = 64;
 constexpr std::size_t kMaxOpenCopies = 4096;
+constexpr domain::Duration kPauseWithoutAStore = domain::Duration::milliseconds(100);
+
+/// What a tenant's contract says about webhooks.
+enum class Wish : std::uint8_t { none, webhook };
+
+Wish wish_of(const std::expected<domain::Contract, ports::StoreError>& contract) {
+  const bool wanted = contract && contract->webhook && !contract->webhook->disabled;
+  return wanted ? Wish::webhook : Wish::none;
+}
+
+/// True where reading again later may tell: nothing may be decided without it.
+template <typename Value>
+bool is_away(const std::expected<Value, ports::StoreError>& read) {
+  return !read && (read.error() == ports::StoreError::unavailable ||
+                   read.error() == ports::StoreError::unknown_outcome);
+}
 
 }  // namespace
 
@@ -21,8 +38,9 @@ NotificationStage::NotificationStage(Parts parts, CommitQueue& commits, Meter& m
 void NotificationStage::run(domain::Now now) {
   if (parts_.receipts != nullptr) take_copy_replies(now);
   if (parts_.notifier != nullptr) take_delivery_replies(now);
-  while (batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) {
-    if (!take_batch()) break;
+  begin_unread(now);
+  while (unread_.empty() && batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) {
+    if (!take_batch(now)) break;
   }
   if (!to_copy_.empty()) {
     parts_.receipts->submit(to_copy_);
@@ -31,34 +49,61 @@ void NotificationStage::run(domain::Now now) {
   if (parts_.notifier != nullptr) send_deliveries(now);
 }
 
-bool NotificationStage::take_batch() {
+bool NotificationStage::take_batch(domain::Now now) {
   // One at a time: a batch is at most kMaxBatch copies, so those of the last one are the excess.
   auto taken = parts_.store.take_terminal_batches(1);
   if (!taken || taken->empty()) return false;
-  // A batch holds many orders of few tenants: each contract is read once.
-  std::unordered_map<domain::TenantId, bool> wants_webhook;
-  const auto is_notified = [this, &wants_webhook](const domain::TenantId& tenant) {
-    const auto [known, added] = wants_webhook.try_emplace(tenant, false);
-    if (added) {
-      const auto contract = parts_.reader.contract(tenant);
-      known->second = contract && contract->webhook && !contract->webhook->disabled;
-    }
-    return known->second;
-  };
-  for (const ports::TerminalBatch& terminal : *taken) {
-    Batch& batch = batches_[terminal.sequence];
-    batch.orders = terminal.entries.size();
-    for (const auto& entry : terminal.entries) {
-      log_ended(entry);
-      if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
-        copy_receipt(terminal.sequence, entry);
-      }
-      if (parts_.notifier != nullptr && is_notified(entry.tenant)) {
-        batch.deliveries.push_back(entry.order);
-      }
-    }
-    if (batch.copies_open == 0) finish(terminal.sequence);
+  for (ports::TerminalBatch& terminal : *taken) {
+    // Past its lease's end a shared store hands a batch out again, also to who still has it.
+    if (batches_.contains(terminal.sequence)) continue;
+    if (begin(terminal)) continue;
+    unread_.push_back(std::move(terminal));
+    read_again_at_ = now.wall + kPauseWithoutAStore;
   }
+  return true;
+}
+
+void NotificationStage::begin_unread(domain::Now now) {
+  while (!unread_.empty() && now.wall >= read_again_at_) {
+    if (begin(unread_.front())) {
+      unread_.pop_front();
+    } else {
+      read_again_at_ = now.wall + kPauseWithoutAStore;
+    }
+  }
+}
+
+// All is read before anything is begun: a batch without its contracts would end with deliveries
+// left out.
+bool NotificationStage::begin(const ports::TerminalBatch& terminal) {
+  Batch batch;
+  batch.orders = terminal.entries.size();
+  std::vector<ports::ReceiptCopy> copies;
+  // A batch holds many orders of few tenants: each contract is read once.
+  std::unordered_map<domain::TenantId, Wish> wishes;
+  for (const auto& entry : terminal.entries) {
+    if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
+      auto stored = parts_.reader.find(entry.order);
+      if (is_away(stored)) return false;
+      // A record that cannot be read is the store's to report; it has no bytes to copy.
+      if (stored && *stored && !(*stored)->receipt.empty()) {
+        copies.push_back({0, entry.order, entry.tenant, std::move((*stored)->receipt)});
+      }
+    }
+    if (parts_.notifier == nullptr) continue;
+    const auto [known, added] = wishes.try_emplace(entry.tenant, Wish::none);
+    if (added) {
+      const auto contract = parts_.reader.contract(entry.tenant);
+      if (is_away(contract)) return false;
+      known->second = wish_of(contract);
+    }
+    if (known->second == Wish::webhook) batch.deliveries.push_back(entry.order);
+  }
+  for (const auto& entry : terminal.entries) log_ended(entry);
+  batch.copies_open = copies.size();
+  batches_.emplace(terminal.sequence, std::move(batch));
+  for (ports::ReceiptCopy& copy : copies) copy_receipt(terminal.sequence, std::move(copy));
+  if (copies.empty()) finish(terminal.sequence);
   return true;
 }
 
@@ -74,16 +119,10 @@ void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {
                     {"code", to_string(entry.status)}});
 }
 
-void NotificationStage::copy_receipt(std::uint64_t batch,
-                                     const ports::TerminalBatch::Entry& entry) {
-  auto stored = parts_.reader.find(entry.order);
-  // A record that cannot be read is the store's to report; it has no bytes to copy.
-  if (!stored || !*stored || (*stored)->receipt.empty()) return;
-  const std::uint64_t ticket = next_ticket_++;
-  ports::ReceiptCopy copy{ticket, entry.order, entry.tenant, std::move((*stored)->receipt)};
+void NotificationStage::copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy) {
+  copy.ticket = next_ticket_++;
   to_copy_.push_back(copy);
-  copies_.emplace(ticket, Copy{batch, std::move(copy), 0, {}});
-  batches_[batch].copies_open += 1;
+  copies_.emplace(copy.ticket, Copy{batch, copy, 0, {}});
 }
 
 void NotificationStage::take_copy_replies(domain::Now now) {
@@ -115,6 +154,8 @@ std::optional<domain::Instant> NotificationStage::next_due() const {
   for (const auto& [ticket, copy] : copies_) {
     if (copy.retry_at.us != 0 && (!due || copy.retry_at < *due)) due = copy.retry_at;
   }
+  if (!unread_.empty() && (!due || read_again_at_ < *due)) due = read_again_at_;
+  if (!unsent_.empty() && (!due || send_again_at_ < *due)) due = send_again_at_;
   return due;
 }
 
@@ -130,17 +171,23 @@ void NotificationStage::finish(std::uint64_t sequence) {
 }
 
 void NotificationStage::send_deliveries(domain::Now now) {
-  if (sent_.size() >= domain::limits::kMaxDeliveriesInFlight) return;
-  auto due =
-      parts_.store.take_deliveries(domain::limits::kMaxDeliveriesInFlight - sent_.size(), now);
-  if (!due) return;
+  const std::size_t held = sent_.size() + unsent_.size();
+  if (held < domain::limits::kMaxDeliveriesInFlight) {
+    auto due = parts_.store.take_deliveries(domain::limits::kMaxDeliveriesInFlight - held, now);
+    if (due) unsent_.insert(unsent_.end(), due->begin(), due->end());
+  }
+  if (unsent_.empty() || now.wall < send_again_at_) return;
   std::vector<ports::NotificationRequest> requests;
-  for (const ports::Delivery& delivery : *due) {
+  std::vector<ports::Delivery> unread;
+  for (const ports::Delivery& delivery : unsent_) {
     const Sent sent{delivery.order, delivery.tenant, delivery.attempt};
     const auto contract = parts_.reader.contract(delivery.tenant);
     auto stored = parts_.reader.find(delivery.order);
-    const bool wanted = contract && contract->webhook && !contract->webhook->disabled;
-    if (!wanted || !stored || !*stored) {
+    if (is_away(contract) || is_away(stored)) {
+      unread.push_back(delivery);
+      continue;
+    }
+    if (wish_of(contract) == Wish::none || !stored || !*stored) {
       end_attempt(sent, domain::Reason::endpoint_gone, now);
       continue;
     }
@@ -152,6 +199,8 @@ void NotificationStage::send_deliveries(domain::Now now) {
                         .now = now.wall});
     sent_.emplace(ticket, sent);
   }
+  unsent_ = std::move(unread);
+  if (!unsent_.empty()) send_again_at_ = now.wall + kPauseWithoutAStore;
   if (!requests.empty()) parts_.notifier->submit(requests);
 }
 

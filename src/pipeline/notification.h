@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -20,10 +21,12 @@ class NotificationStage {
 
   void run(domain::Now now);
 
-  /// When a receipt copy is to be tried again.
+  /// When a receipt copy, or a read from a store that was away, is to be tried again.
   std::optional<domain::Instant> next_due() const;
 
-  bool busy() const { return !batches_.empty() || !sent_.empty(); }
+  bool busy() const {
+    return !batches_.empty() || !sent_.empty() || !unread_.empty() || !unsent_.empty();
+  }
 
  private:
   struct Batch {
@@ -43,9 +46,12 @@ class NotificationStage {
     std::int32_t attempt = 1;
   };
 
-  bool take_batch();
+  bool take_batch(domain::Now now);
+  void begin_unread(domain::Now now);
+  /// False, with nothing begun, if the store cannot be read at present.
+  bool begin(const ports::TerminalBatch& terminal);
   void log_ended(const ports::TerminalBatch::Entry& entry);
-  void copy_receipt(std::uint64_t batch, const ports::TerminalBatch::Entry& entry);
+  void copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy);
   void take_copy_replies(domain::Now now);
   void finish(std::uint64_t sequence);
   void take_delivery_replies(domain::Now now);
@@ -61,6 +67,10 @@ class NotificationStage {
   std::unordered_map<std::uint64_t, Copy> copies_;
   std::unordered_map<std::uint64_t, Sent> sent_;
   std::vector<ports::ReceiptCopy> to_copy_;
+  std::deque<ports::TerminalBatch> unread_;  ///< taken, and not begun: the store was away
+  domain::Instant read_again_at_;
+  std::vector<ports::Delivery> unsent_;  ///< taken, and not sent: the store was away
+  domain::Instant send_again_at_;
 };
 
 }  // namespace penstock::pipeline

@@ -1,6 +1,7 @@
 #include "pipeline/step_loop.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "domain/limits.h"
@@ -25,6 +26,10 @@ constexpr domain::Duration kGiveWay = domain::Duration::milliseconds(10);
 constexpr domain::Duration kLook = domain::Duration::milliseconds(50);
 /// How long a charge is held back while dead letters or owed refunds are at their bound.
 constexpr domain::Duration kHoldBack = domain::Duration::seconds(1);
+/// How often orders without an answer are looked at that are long overdue, and how many at once.
+constexpr domain::Duration kLimboLook = domain::Duration::seconds(10);
+constexpr domain::Duration kLimboOverdue = domain::Duration::seconds(60);
+constexpr std::size_t kMaxLimboLooks = 256;
 
 std::size_t index_of(Stage stage) {
   return static_cast<std::size_t>(stage);
@@ -117,7 +122,10 @@ void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
   }
   // The lease went with the commit that moved the order (a cancel): somebody else is at it now, and
   // what tells nothing is no reason to ask, to wait or to give a lease back.
-  if (tells_nothing(flight.kind, outcome.kind) && has_moved(flight.order)) return;
+  if (tells_nothing(flight.kind, outcome.kind) &&
+      has_moved(flight.order.id, flight.order.version)) {
+    return;
+  }
   note_answer(flight, outcome);
   std::uint32_t failures = 1;
   if (!limbo_.empty()) {
@@ -132,9 +140,28 @@ void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
           {.effect = flight.kind, .outcome = std::move(outcome), .generation = generation}, now);
 }
 
-bool StepLoop::has_moved(const Order& order) const {
-  const auto stored = parts_.reader.find(order.id);
-  return stored && (!*stored || (*stored)->order.version != order.version);
+bool StepLoop::has_moved(const domain::OrderId& order, domain::Version version) const {
+  const auto stored = parts_.reader.find(order);
+  return stored && (!*stored || (*stored)->order.version != version);
+}
+
+// Where others share the store, an order without an answer may be taken over and settled by them
+// once its lease has ended: nothing here would ever hear of it again.
+void StepLoop::forget_what_others_settled(Now now) {
+  if (limbo_.empty() || now.wall - limbo_looked_at_ < kLimboLook) return;
+  limbo_looked_at_ = now.wall;
+  std::size_t looks = kMaxLimboLooks;
+  for (auto entry = limbo_.begin(); entry != limbo_.end() && looks > 0;) {
+    Limbo& limbo = entry->second;
+    const domain::Instant heard_of = std::max(limbo.next_try, limbo.looked_at);
+    const bool overdue = now.wall - heard_of >= kLimboOverdue;
+    if (overdue) {
+      looks -= 1;
+      limbo.looked_at = now.wall;
+    }
+    entry =
+        overdue && has_moved(entry->first, limbo.version) ? limbo_.erase(entry) : std::next(entry);
+  }
 }
 
 void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcome) {
@@ -145,6 +172,7 @@ void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcom
   }
   Limbo& limbo = limbo_[flight.order.id];
   limbo.tenant = flight.order.tenant;
+  limbo.version = flight.order.version;
   limbo.failures += 1;
   if (outcome.kind != OutcomeKind::unknown && outcome.kind != OutcomeKind::not_found) return;
   if (limbo.unanswered == 0) limbo.since = flight.since;
@@ -270,6 +298,7 @@ void StepLoop::claim_and_send(Now now) {
   now_ = now;
   claimed_ = 0;
   look_at_bounds(now);
+  forget_what_others_settled(now);
   const bool quiet = in_flight_.empty() && commits_.empty();
   if (commits_.empty()) {
     running_.clear();

@@ -58,10 +58,12 @@ class StepLoop {
   /// An order whose effects settled nothing so far: without an answer, or with one that is no use.
   struct Limbo {
     domain::TenantId tenant;
+    domain::Version version;       ///< of the order, as the last effect was asked for
     domain::Instant since;         ///< of the first effect without an answer
     std::uint32_t unanswered = 0;  ///< in a row
     std::uint32_t failures = 0;    ///< in a row, unanswered ones included; for the backoff
     domain::Instant next_try;
+    domain::Instant looked_at;  ///< when it was last seen to be still this process's
   };
   /// Where a decision came from: what is needed to decide again if its commit is stale.
   struct Cause {
@@ -76,7 +78,8 @@ class StepLoop {
   std::size_t room(domain::Stage stage, domain::Now now) const;
 
   void reply(std::uint64_t ticket, domain::Outcome outcome, domain::Now now);
-  bool has_moved(const domain::Order& order) const;
+  bool has_moved(const domain::OrderId& order, domain::Version version) const;
+  void forget_what_others_settled(domain::Now now);
   void note_answer(const InFlight& flight, const domain::Outcome& outcome);
   void proceed(domain::Order order, domain::Step step, Cause cause, domain::Now now);
   domain::Advance chain(domain::Advance advance, domain::Now now);
@@ -109,6 +112,7 @@ class StepLoop {
   std::unordered_map<std::uint64_t, InFlight> in_flight_;
   std::array<std::size_t, domain::kStages + 1> in_flight_by_stage_{};
   std::unordered_map<domain::OrderId, Limbo> limbo_;
+  domain::Instant limbo_looked_at_;
   std::array<StagePause, domain::kStages + 1> pauses_{};
   std::size_t claimed_ = 0;
   domain::Instant bounds_looked_at_;

@@ -126,7 +126,7 @@ enum class StoreError : std::uint8_t {
   full_disk,        ///< as stopped, because the disk is full
   corrupt,          ///< a record does not match its checksum or form
   unavailable,      ///< nothing was done; try again later
-  unknown_outcome,  ///< shared stores: the connection broke around the commit
+  unknown_outcome,  ///< shared stores: the connection broke around the call; it may land late
 };
 
 /// Orders that reached a terminal state together, in commit order; what notification works off.
@@ -173,21 +173,29 @@ struct Recovery {
 };
 
 /// Writer side. One thread calls; every method returns when it is done. What `apply` returned is
-/// durable (synced), atomic per command, and visible to readers; effects may leave after it.
+/// durable (synced), atomic per command, and visible to readers; effects may leave after it. A
+/// shared store has several writers, each with a store object of its own; time is its own clock's,
+/// and the `now` that is passed in counts for nothing there.
 class OrderStore {
  public:
   virtual ~OrderStore() = default;
 
   /// Applies `commands` in order as one group commit with one sync; result i belongs to command i.
-  /// At most kMaxBatch commands. Commands are moved from, except where the error is `unavailable`:
-  /// then nothing was done and they are as they were. After `stopped`, `full_disk` or `corrupt` no
-  /// call succeeds any more and nothing is retried.
+  /// At most kMaxBatch commands. Commands are moved from, except where the error is `unavailable`
+  /// (nothing was done) or `unknown_outcome` (all of them took effect, or none did, or they still
+  /// may): then they are as they were. What must not be lost may be applied again as it is, since a
+  /// version, a sequence or an attempt's number fences it: a Commit that had landed answers `stale`
+  /// with a record that holds its own events; FinishTerminalBatch and DeliveryAttempt do nothing
+  /// the second time. An Accept, SetStock, Restock or PutContract has no such fence. After
+  /// `stopped`, `full_disk` or `corrupt` no call succeeds any more and nothing is retried.
   virtual std::expected<std::vector<CommandResult>, StoreError> apply(std::span<Command> commands,
                                                                       domain::Now now) = 0;
 
   /// Leases up to `limit` due orders of a stage (inventory, payment, fulfillment), tenants by
   /// deficit round robin. A leased order is not claimed again until a commit, `release`, or, in a
-  /// shared store, the lease's end.
+  /// shared store, the lease's end: then it may be claimed while whoever held it still works on it,
+  /// which versions, effect keys and close make harmless. An error leases nothing for the caller;
+  /// in a shared store the lost answer's leases run out by themselves.
   virtual std::expected<std::vector<domain::Order>, StoreError> claim(domain::Stage stage,
                                                                       std::size_t limit,
                                                                       domain::Now now) = 0;
@@ -197,18 +205,21 @@ class OrderStore {
   virtual std::expected<std::optional<domain::Order>, StoreError> claim_one(
       const domain::OrderId& order) = 0;
 
-  /// Gives a lease back; the order is not claimed before `due`. Not durable, no version.
+  /// Gives a lease back; the order is not claimed before `due`. Not durable, no version. No effect
+  /// where the lease is not, or is no longer, the caller's.
   virtual void release(const domain::OrderId& order, domain::Instant due) = 0;
 
-  /// Replaces the set of marked orders, synced before it returns: if the process ends now, these
-  /// were running. At the next start they come back in Recovery::interrupted.
+  /// Replaces the set of orders that this process marked, synced before it returns: if it ends now,
+  /// these were running. At its next start they come back in Recovery::interrupted.
   virtual std::expected<void, StoreError> mark(std::span<const domain::OrderId> orders) = 0;
 
-  /// Up to `limit` terminal batches that were not taken in this run, oldest first.
+  /// Up to `limit` terminal batches that were not taken in this run, oldest first. In a shared
+  /// store a taken batch is leased: past the lease's end it is taken again, by anyone.
   virtual std::expected<std::vector<TerminalBatch>, StoreError> take_terminal_batches(
       std::size_t limit) = 0;
 
-  /// Up to `limit` deliveries that are due and not taken; taken until their DeliveryAttempt.
+  /// Up to `limit` deliveries that are due and not taken; taken until their DeliveryAttempt, or, in
+  /// a shared store, the lease's end.
   virtual std::expected<std::vector<Delivery>, StoreError> take_deliveries(std::size_t limit,
                                                                            domain::Now now) = 0;
 
@@ -218,7 +229,8 @@ class OrderStore {
   /// When the next timed order or delivery becomes due, for the caller's sleep.
   virtual std::optional<domain::Instant> next_due() const = 0;
 
-  /// What this start found. `unclean_ends` counts on until `settled`.
+  /// What this start found; of this process alone where several share the store. `unclean_ends`
+  /// counts on until `settled`.
   virtual Recovery recovery() const = 0;
 
   /// The orders that were active at the start have been stepped, or the process ends cleanly: the

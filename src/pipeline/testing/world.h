@@ -81,9 +81,10 @@ class World {
     disk->open(now());
     store = std::make_unique<RecordingStore>(disk->store());
     if (prepare) prepare(*store);
+    reader = std::make_unique<WatchedReader>(disk->reader());
     pipeline =
         std::make_unique<Pipeline>(Parts{.store = *store,
-                                         .reader = disk->reader(),
+                                         .reader = *reader,
                                          .gateway = gateway,
                                          .log = log,
                                          .random = random,
@@ -206,6 +207,7 @@ class World {
   std::unique_ptr<Disk> disk;
   std::function<void(RecordingStore&)> prepare;  ///< of each store that is opened
   std::unique_ptr<RecordingStore> store;
+  std::unique_ptr<WatchedReader> reader;
   std::unique_ptr<Pipeline> pipeline;
 };
 
