@@ -65,7 +65,39 @@
   X(careful_start, single, "careful-start", "a start after three unclean ends marked its steps") \
   X(interrupted_orders, single, "interrupted-orders", "a start found marked orders")             \
   X(late_effect_after_crash, single, "late-effect-after-crash",                                  \
-    "a request acted after the process that sent it had ended")
+    "a request acted after the process that sent it had ended")                                  \
+  X(lease_takeover, distributed, "lease-takeover",                                               \
+    "an order whose lease ended was claimed by another node")                                    \
+  X(zombie_commit, distributed, "zombie-commit",                                                 \
+    "a worker that had lost its lease committed while another held the order")                   \
+  X(zombie_fenced, distributed, "zombie-fenced",                                                 \
+    "the commit of a worker that had lost its lease was stale")                                  \
+  X(batch_takeover, distributed, "batch-takeover",                                               \
+    "a terminal batch whose lease ended was taken by another node")                              \
+  X(late_batch_end, distributed, "late-batch-end",                                               \
+    "a node ended a terminal batch that it had lost")                                            \
+  X(delivery_takeover, distributed, "delivery-takeover",                                         \
+    "a delivery whose lease ended was taken by another node")                                    \
+  X(unknown_commit_landed, distributed, "unknown-commit-landed",                                 \
+    "the answer to a commit that was applied got lost")                                          \
+  X(unknown_commit_lost, distributed, "unknown-commit-lost",                                     \
+    "a commit got lost without a word")                                                          \
+  X(unknown_commit_late, distributed, "unknown-commit-late",                                     \
+    "a commit was applied after its sender had given it up")                                     \
+  X(claim_answer_lost, distributed, "claim-answer-lost",                                         \
+    "orders were leased to a node that did not hear of it")                                      \
+  X(replayed_across_nodes, distributed, "replayed-across-nodes",                                 \
+    "a repeat through another node got the first one's order")                                   \
+  X(double_wakeup, distributed, "double-wakeup", "a wake-up came twice")                         \
+  X(lost_wakeup, distributed, "lost-wakeup", "a wake-up got lost")                               \
+  X(found_by_polling, distributed, "found-by-polling",                                           \
+    "work without a wake-up was found by polling")                                               \
+  X(partitioned, distributed, "partitioned", "a node could not reach the database")              \
+  X(node_paused, distributed, "node-paused", "a node stood still while its leases ran")          \
+  X(node_lost, distributed, "node-lost", "a node died for good")                                 \
+  X(node_restarted, distributed, "node-restarted", "a node crashed and started again")           \
+  X(database_restarted, distributed, "database-restarted",                                       \
+    "the database started again, with every connection cut")
 
 namespace penstock::simulation {
 
