@@ -28,6 +28,7 @@ std::uint32_t Audit::number_of(const domain::TenantId& tenant) {
 void Audit::add_order(const domain::Order& order, ReceiptPresence receipt) {
   check_order(order, receipt, report_);
   ++report_.orders;
+  if (domain::is_open_dead_letter(order)) ++report_.open_dead_letters;
   ++report_.orders_by_status.at(static_cast<std::size_t>(order.status));
   orders_.push_back({.id = order.id,
                      .total = order.total.minor_units,

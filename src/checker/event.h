@@ -165,6 +165,8 @@ struct StockNow {
 struct ContractStored {
   domain::TenantId tenant;
   domain::BucketContract contract;
+  /// When the bucket changed over, in the history's time; absent: now.
+  std::optional<domain::Instant> effective_at;
 };
 /// One atomic group of the store ends here. Anything but another tapped event ends it as well.
 struct GroupEnded {};

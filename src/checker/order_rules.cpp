@@ -52,16 +52,16 @@ std::string_view name_of(Charge charge) {
   return kNames.at(static_cast<std::size_t>(charge));
 }
 
-void check_versions(const Order& order, const std::string& id, Report& report) {
+void check_versions(const Order& order, Report& report) {
   if (order.version.number != order.timeline.size()) {
     report.add(
-        Invariant::versions_without_gaps, id,
+        Invariant::versions_without_gaps, order.id.str(),
         fmt::format("version {} with {} events", order.version.number, order.timeline.size()));
   }
   std::uint32_t expected = 1;
   for (const domain::Event& event : order.timeline) {
     if (event.version.number != expected) {
-      report.add(Invariant::versions_without_gaps, id,
+      report.add(Invariant::versions_without_gaps, order.id.str(),
                  fmt::format("event {} has version {}", expected, event.version.number));
       return;
     }
@@ -69,56 +69,55 @@ void check_versions(const Order& order, const std::string& id, Report& report) {
   }
 }
 
-void check_transitions(const Order& order, const std::string& id, Report& report) {
+void check_transitions(const Order& order, Report& report) {
   std::optional<Status> at;
   for (const domain::Event& event : order.timeline) {
     if (at && has_ended(*at)) {
-      report.add(Invariant::one_terminal_state, id,
+      report.add(Invariant::one_terminal_state, order.id.str(),
                  fmt::format("{} is followed by {}", name_of(at), domain::to_string(event.to)));
     } else if (event.from != at || (at ? !may_follow(*at, event.to) : event.to != Status::placed)) {
       report.add(
-          Invariant::legal_transitions, id,
+          Invariant::legal_transitions, order.id.str(),
           fmt::format("at {}, version {} goes from {} to {}", name_of(at), event.version.number,
                       name_of(event.from), domain::to_string(event.to)));
     }
     at = event.to;
   }
   if (at != order.status) {
-    report.add(Invariant::legal_transitions, id,
+    report.add(Invariant::legal_transitions, order.id.str(),
                fmt::format("the record says {}, its last event {}", domain::to_string(order.status),
                            name_of(at)));
   }
 }
 
 /// What the record itself says of the money; the ledger is asked by the audit.
-void check_charge(const Order& order, const std::string& id, Report& report) {
+void check_charge(const Order& order, Report& report) {
   bool const free = order.total.minor_units == 0;
   Charge const charge = order.charge;
   if (order.status == Status::charged || order.status == Status::fulfilled) {
     if (charge != (free ? Charge::none : Charge::captured)) {
       report.add(
-          Invariant::fulfilled_captured, id,
+          Invariant::fulfilled_captured, order.id.str(),
           fmt::format("{} with charge {}", domain::to_string(order.status), name_of(charge)));
     }
   }
   if (order.status == Status::rejected || order.status == Status::cancelled) {
     if (charge == Charge::open || charge == Charge::captured) {
       report.add(
-          Invariant::ended_pays_back, id,
+          Invariant::ended_pays_back, order.id.str(),
           fmt::format("{} with charge {}", domain::to_string(order.status), name_of(charge)));
     }
   }
 }
 
-void check_dead_letter(const Order& order, const std::string& id, Report& report) {
+void check_dead_letter(const Order& order, Report& report) {
   if (!order.dead_letter) return;
   const domain::DeadLetter& mark = *order.dead_letter;
   auto const complain = [&](std::string_view detail) {
-    report.add(Invariant::dead_letter_consistent, id, std::string(detail));
+    report.add(Invariant::dead_letter_consistent, order.id.str(), std::string(detail));
   };
   bool const unwinds = order.status == Status::cancelling || order.status == Status::cancelled;
   if (mark.state == DeadLetterState::open) {
-    ++report.open_dead_letters;
     if (has_ended(order.status)) complain("an open dead letter of an order that ended");
     if (order.charge == Charge::open) complain("an open dead letter whose charge is unresolved");
     if (order.charge == Charge::captured) complain("an open dead letter that keeps money");
@@ -131,25 +130,24 @@ void check_dead_letter(const Order& order, const std::string& id, Report& report
 }  // namespace
 
 void check_order(const Order& order, ReceiptPresence receipt, Report& report) {
-  std::string const id = order.id.str();
-  check_versions(order, id, report);
-  check_transitions(order, id, report);
-  check_charge(order, id, report);
-  check_dead_letter(order, id, report);
+  check_versions(order, report);
+  check_transitions(order, report);
+  check_charge(order, report);
+  check_dead_letter(order, report);
   bool const fulfilled = order.status == Status::fulfilled;
   if (fulfilled != (receipt == ReceiptPresence::present)) {
-    report.add(Invariant::receipt_iff_fulfilled, id,
+    report.add(Invariant::receipt_iff_fulfilled, order.id.str(),
                fmt::format("{} {} a receipt", domain::to_string(order.status),
                            fulfilled ? "without" : "with"));
   }
   bool const may_hold = order.status == Status::reserved || order.status == Status::charged;
   if (order.holds_stock != may_hold) {
-    report.add(Invariant::reservation_ends, id,
+    report.add(Invariant::reservation_ends, order.id.str(),
                fmt::format("{} and {} stock", domain::to_string(order.status),
                            order.holds_stock ? "holds" : "holds no"));
   }
   if (domain::total_of(order.items) != order.total.minor_units) {
-    report.add(Invariant::all_or_nothing, id, "the total is not the sum of the items");
+    report.add(Invariant::all_or_nothing, order.id.str(), "the total is not the sum of the items");
   }
 }
 

@@ -12,25 +12,51 @@
 /// it says. X(enumerator, number, "name", "what holds")
 #define PENSTOCK_INVARIANTS(X)                                                                     \
   X(readable, 22, "readable", "every stored record can be read")                                   \
+  X(acknowledged_is_stored, 1, "acknowledged-is-stored",                                           \
+    "what was acknowledged is stored at once, and stays")                                          \
   X(stored_once, 2, "stored-once", "an order is stored once, and money moves for stored orders")   \
+  X(stored_was_submitted, 2, "stored-was-submitted",                                               \
+    "a stored order was submitted with that content and not refused")                              \
   X(one_terminal_state, 3, "one-terminal-state", "an order ends once and nothing follows")         \
   X(legal_transitions, 4, "legal-transitions", "an order moves along the automaton only")          \
+  X(everything_ends, 5, "everything-ends",                                                         \
+    "once faults stop, every order ends, held dead letters excepted")                              \
   X(one_capture, 6, "one-capture", "an order's money is captured at most once")                    \
   X(all_or_nothing, 6, "all-or-nothing", "captures minus refunds are nothing or the total")        \
   X(ended_pays_back, 7, "ended-pays-back", "rejected and cancelled orders keep no money")          \
   X(fulfilled_captured, 8, "fulfilled-captured", "a fulfilled order's exact total was captured")   \
   X(refund_within_capture, 9, "refund-within-capture", "no more is refunded than was captured")    \
   X(record_matches_ledger, 10, "record-matches-ledger", "the record knows where the money is")     \
+  X(same_key_same_parameters, 10, "same-key-same-parameters",                                      \
+    "a key is sent with one amount, and only for its order")                                       \
   X(money_balances, 11, "money-balances", "captured minus refunded is what the orders owe")        \
   X(stock_balances, 12, "stock-balances", "received = on hand + reserved + sold, per product")     \
   X(no_negative_term, 13, "no-negative-term", "no term of stock is negative")                      \
   X(reservation_ends, 14, "reservation-ends", "stock is held by reserved and charged orders only") \
   X(key_names_order, 15, "key-names-order", "an idempotency key names an order of its tenant")     \
+  X(replay_is_identical, 15, "replay-is-identical",                                                \
+    "a repeated key gives the same bytes and one order")                                           \
+  X(other_payload_changes_nothing, 16, "other-payload-changes-nothing",                            \
+    "a key with another payload is refused")                                                       \
+  X(keys_per_tenant, 17, "keys-per-tenant", "tenants may use the same key")                        \
+  X(admitted_within_contract, 18, "admitted-within-contract",                                      \
+    "every window admits at most burst + rate * its length")                                       \
+  X(tenants_apart, 19, "tenants-apart", "no tenant is shown another's order")                      \
+  X(reads_linearizable, 20, "reads-linearizable", "a read shows the order as it was while it ran") \
   X(versions_without_gaps, 21, "versions-without-gaps", "versions are 1..n in the timeline")       \
+  X(nothing_stored_is_lost, 22, "nothing-stored-is-lost",                                          \
+    "what was committed is found again as it was")                                                 \
   X(receipt_iff_fulfilled, 24, "receipt-iff-fulfilled",                                            \
     "fulfilled orders have a receipt, no other")                                                   \
   X(delivery_of_ended, 25, "delivery-of-ended", "only orders that ended are notified")             \
-  X(dead_letter_consistent, 26, "dead-letter-consistent", "a dead letter fits its order")
+  X(ended_is_delivered, 25, "ended-is-delivered", "every end is delivered at least once")          \
+  X(delivery_identity, 25, "delivery-identity",                                                    \
+    "deliveries have a stable id and a valid signature")                                           \
+  X(dead_letter_consistent, 26, "dead-letter-consistent", "a dead letter fits its order")          \
+  X(depths_add_up, 26, "depths-add-up", "what was enqueued is done, dead-lettered or pending")     \
+  X(acknowledged_cancel, 28, "acknowledged-cancel", "an acknowledged cancel is never fulfilled")   \
+  X(silent_after_failed_sync, 29, "silent-after-failed-sync",                                      \
+    "after a failed sync nothing is acknowledged or written")
 
 namespace penstock::checker {
 
@@ -89,6 +115,9 @@ struct Report {
   std::uint64_t stock_records = 0;
   std::uint64_t open_dead_letters = 0;
   std::uint64_t movements = 0;
+  std::uint64_t operations = 0;  ///< of clients, in the history; 0 without one
+  std::uint64_t acknowledged = 0;
+  std::uint64_t unknown = 0;  ///< operations without an answer
   bool with_ledger = false;
   bool whole_history = true;                 ///< false where months were dropped
   std::map<std::string, MoneyTotals> money;  ///< by currency code

@@ -1,0 +1,168 @@
+// What the store, the gateway, receivers of webhooks and processes add to a history.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "checker/commit_rules.h"
+#include "checker/digest.h"
+#include "checker/history_judge.h"
+
+namespace penstock::checker {
+
+using domain::Status;
+
+// --- The store -----------------------------------------------------------------------------------
+
+void History::Judge::on(const Committed& event) {
+  const domain::Order& record = event.order;
+  OrderState& order = orders_[record.id];
+  bool const first = order.stored == 0;
+  std::optional<Status> const before = first ? std::nullopt : std::optional(order.status);
+  domain::Charge const charge = order.charge;
+  TenantNumber const tenant = number_of(record.tenant);
+  if (failed_.contains(event.process.number)) {
+    report_.add(Invariant::silent_after_failed_sync, record.id.str(),
+                "it was committed after a sync had failed, by the same process");
+  }
+  follow_commit(event, step_, order, report_);
+  if (first) {
+    order.tenant = tenant;
+    submissions_.first_committed(record.id);
+    admissions_.admitted(tenant, record.tenant, event.admitted_at.value_or(at_));
+  }
+  stock_.committed(record, before, tenant);
+  if (follows_ledger()) money_.committed(record, charge, order);
+  if (order.cancel_acknowledged && record.status == Status::fulfilled) {
+    report_.add(Invariant::acknowledged_cancel, record.id.str(),
+                "its cancel was acknowledged, and it is fulfilled");
+  }
+  auto const subscribed = subscribed_.find(tenant);
+  bool const owed = subscribed != subscribed_.end() && subscribed->second;
+  if (has_ended(record.status) && owed) order.delivery_owed = true;
+}
+
+void History::Judge::on(const KeyStored& event) {
+  submissions_.key_stored(event, number_of(event.tenant), step_);
+}
+
+void History::Judge::stock_stored(Kind kind, TenantNumber tenant, const domain::ProductId& product,
+                                  std::int64_t quantity) {
+  Changes& changes = changes_of(kind, tenant, product, quantity);
+  if (++changes.stored <= changes.asked) return;
+  report_.add(Invariant::stored_was_submitted, product.str(),
+              fmt::format("a change by {} is stored that nobody asked for", quantity));
+  --changes.stored;
+}
+
+void History::Judge::on(const StockSet& event) {
+  TenantNumber const tenant = number_of(event.tenant);
+  stock_stored(Kind::set_stock, tenant, event.product, event.on_hand);
+  stock_.set(event, tenant);
+}
+
+void History::Judge::on(const Restocked& event) {
+  TenantNumber const tenant = number_of(event.tenant);
+  stock_stored(Kind::restock, tenant, event.product, event.quantity);
+  stock_.restocked(event, tenant);
+}
+
+void History::Judge::on(const StockNow& event) {
+  stock_.shown(event, number_of(event.tenant));
+}
+
+void History::Judge::on(const ContractStored& event) {
+  admissions_.contract_stored(number_of(event.tenant), event.contract,
+                              event.effective_at.value_or(at_));
+}
+
+void History::Judge::on(const GroupEnded&) {}
+
+// --- The gateway ---------------------------------------------------------------------------------
+
+void History::Judge::move(MovementKind kind, const GatewayAct& act) {
+  audit_.add_movement({.kind = kind, .order = act.order, .key = act.key, .amount = act.amount});
+}
+
+void History::Judge::on(const ChargeAsked& event) {
+  money_.charge_asked(event, orders_[event.order]);
+}
+
+void History::Judge::on(const RefundAsked& event) {
+  money_.refund_asked(event, orders_[event.order]);
+}
+
+void History::Judge::on(const Captured& event) {
+  money_.captured(event, orders_[event.order]);
+  move(MovementKind::capture, event);
+}
+
+void History::Judge::on(const Refunded& event) {
+  money_.refunded(event, orders_[event.order]);
+  move(MovementKind::refund, event);
+}
+
+void History::Judge::on(const Declined& event) {
+  money_.given_up(event, orders_[event.order]);
+}
+
+void History::Judge::on(const Closed& event) {
+  money_.given_up(event, orders_[event.order]);
+}
+
+// --- Webhooks ------------------------------------------------------------------------------------
+
+void History::Judge::on(const Delivered& event) {
+  std::string const id = event.order.str();
+  if (event.signature == Signature::invalid) {
+    report_.add(Invariant::delivery_identity, id, "a delivery's signature is not valid");
+  }
+  OrderState& order = orders_[event.order];
+  std::uint64_t const name = Digest{}.add(event.webhook_id).value();
+  auto const [known, added] = webhook_ids_.try_emplace(name, event.order);
+  if (!added && !(known->second == event.order)) {
+    report_.add(
+        Invariant::delivery_identity, id,
+        fmt::format("{} is delivered under the id of {}", event.webhook_id, known->second.str()));
+  }
+  if (order.webhook_id != 0 && order.webhook_id != name) {
+    report_.add(Invariant::delivery_identity, id,
+                fmt::format("delivered under another id, {}", event.webhook_id));
+  }
+  order.webhook_id = name;
+  bool const ended = has_ended(event.status);
+  if (!ended || (follows_store() && (order.stored == 0 || order.status != event.status)) ||
+      (order.delivered_status_known && order.delivered_status != event.status)) {
+    report_.add(Invariant::delivery_of_ended, id,
+                fmt::format("delivered as {}", domain::to_string(event.status)));
+  }
+  order.delivered_status = event.status;
+  order.delivered_status_known = true;
+  if (event.answer == ReceiverAnswer::accepted) order.delivered = true;
+}
+
+void History::Judge::on(const Subscribed& event) {
+  subscribed_[number_of(event.tenant)] = true;
+}
+
+void History::Judge::on(const Unsubscribed& event) {
+  TenantNumber const tenant = number_of(event.tenant);
+  subscribed_[tenant] = false;
+  unsubscribed_[tenant] = step_;
+}
+
+// --- Processes -----------------------------------------------------------------------------------
+
+void History::Judge::on(const Crashed&) {}
+
+void History::Judge::on(const Started& event) {
+  failed_.erase(event.process.number);
+}
+
+void History::Judge::on(const SyncFailed& event) {
+  failed_.try_emplace(event.process.number, step_);
+}
+
+void History::Judge::on(const FaultsStopped&) {}
+
+}  // namespace penstock::checker
