@@ -219,12 +219,19 @@ void FakeLog::write(ports::LogLevel, std::string_view,
   const std::lock_guard lock(mutex_);
   for (const ports::LogField& field : fields) {
     if (field.name == "code") codes_.emplace_back(field.value);
+    if (field.name == "detail") details_.emplace_back(field.value);
   }
 }
 
 std::size_t FakeLog::lines(std::string_view code) const {
   const std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(std::ranges::count(codes_, code));
+}
+
+std::size_t FakeLog::details(std::string_view part) const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(std::ranges::count_if(
+      details_, [part](const std::string& detail) { return detail.contains(part); }));
 }
 
 std::string Answer::header(std::string_view name) const {

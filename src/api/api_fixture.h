@@ -121,10 +121,13 @@ class FakeLog : public ports::Log {
   void write(ports::LogLevel level, std::string_view message,
              std::initializer_list<ports::LogField> fields) override;
   std::size_t lines(std::string_view code) const;
+  /// Lines whose detail has `part`.
+  std::size_t details(std::string_view part) const;
 
  private:
   mutable std::mutex mutex_;
   std::vector<std::string> codes_;
+  std::vector<std::string> details_;
 };
 
 class FakeClock : public ports::Clock {

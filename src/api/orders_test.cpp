@@ -213,6 +213,14 @@ TEST_F(OrdersTest, AStoreThatCannotBeReadIsATemporaryRefusal) {
   }
 }
 
+TEST_F(OrdersTest, ADamagedRecordIsToldToTheCallerAndInTheLog) {
+  reader_.error = ports::StoreError::corrupt;
+  const Answer answer = get(path());
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_THAT(answer.member("detail"), HasSubstr("damaged"));
+  EXPECT_EQ(log_.details("damaged"), 1U);
+}
+
 TEST_F(OrdersTest, AListIsPagedNewestFirstByItsCursor) {
   for (std::uint64_t number = 1; number <= 3; ++number) store(placed_order(number));
   const Answer first =

@@ -2,12 +2,14 @@
 
 namespace penstock::api {
 
-void RefusalLog::refused(domain::ErrorCode code, const domain::CorrelationId& correlation) {
+void RefusalLog::refused(domain::ErrorCode code, std::string_view detail,
+                         const domain::CorrelationId& correlation) {
   const bool all = log_.enabled(ports::LogLevel::debug);
   if (!all && (!log_.enabled(ports::LogLevel::info) || !is_due(code))) return;
   log_.write(ports::LogLevel::info, "request refused",
              {{.name = "correlation_id", .value = correlation.str()},
-              {.name = "code", .value = domain::to_string(code)}});
+              {.name = "code", .value = domain::to_string(code)},
+              {.name = "detail", .value = detail}});
 }
 
 bool RefusalLog::is_due(domain::ErrorCode code) {

@@ -23,7 +23,9 @@ class RefusalLog {
   /// Borrows both.
   RefusalLog(ports::Log& log, ports::Clock& clock) : log_(log), clock_(clock) {}
 
-  void refused(domain::ErrorCode code, const domain::CorrelationId& correlation);
+  /// `detail` is of this occurrence and holds nothing of the request; may be empty.
+  void refused(domain::ErrorCode code, std::string_view detail,
+               const domain::CorrelationId& correlation);
 
  private:
   struct Window {

@@ -27,7 +27,7 @@ void Reply::send(net::HttpResponse response) {
 }
 
 void Reply::refuse(const Problem& problem) {
-  context_->refusals.refused(problem.code, request_.correlation);
+  context_->refusals.refused(problem.code, problem.detail, request_.correlation);
   send({.status = domain::status_of(problem.code),
         .content_type = "application/problem+json",
         .headers = {},

@@ -105,9 +105,11 @@ Verdict verdict_of(Refusal refusal) {
   return Abandon{};
 }
 
-Problem problem_of(ports::StoreError) {
+Problem problem_of(ports::StoreError error) {
   Problem problem = passing(ErrorCode::reduced_capacity, kShortly);
-  problem.detail = "The store cannot be read at the moment.";
+  problem.detail = error == ports::StoreError::corrupt
+                       ? "A stored record is damaged; `penstock check` names it."
+                       : "The store cannot be read at the moment.";
   return problem;
 }
 
