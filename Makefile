@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 
 # Parallel compilations and tests; a sanitized Beast unit wants 1.2 GB.
 JOBS ?= $(shell nproc)
-# Arguments for `make run`, such as ARGS='--data /srv/penstock'.
+# Arguments for `make run` and `make mutants`, such as ARGS='--data /srv/penstock'.
 ARGS ?=
 # Extra arguments for ctest, such as CTEST_ARGS='-R rocksdb'.
 CTEST_ARGS ?=
@@ -24,7 +24,7 @@ export ASAN_SYMBOLIZER_PATH := /usr/lib/llvm-19/bin/llvm-symbolizer
 export TSAN_SYMBOLIZER_PATH := $(ASAN_SYMBOLIZER_PATH)
 
 .PHONY: help setup run build test test-asan test-tsan sanitize lint analyze format coverage soak \
-  bench clean
+  bench mutants clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,9 @@ bench: build ## the micro benchmarks, each with its parameters
 	@found=0; for program in $$(find build/release/bench -maxdepth 1 -name '*_bench' -type f -executable); do \
 	  found=1; echo "== $$program"; $$program; done; \
 	[ $$found = 1 ] || { echo "no benchmark programs in build/release/bench"; exit 1; }
+
+mutants: setup ## plant each bug of tests/mutants and name what catches it (ARGS=... for options)
+	scripts/mutants --jobs $(JOBS) $(ARGS)
 
 clean: ## remove every build
 	rm -rf build

@@ -1,0 +1,153 @@
+"""What may catch a mutant: test programs, the simulator, whole-program tests. Cheapest first."""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from workspace import run
+
+LEAST_TIMEOUT_S = 60
+SLOWER = 20  # times what the tree without a mutation takes, then a mutant counts as hanging
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`by` names the test or the finding; `seeds` says how many the simulator needed."""
+    caught: bool
+    by: str = ""
+    seeds: int = 0
+    seconds: float = 0.0
+
+
+class Detector:
+    """`target` is what it is built from, `folders` where its mutants lie (empty: anywhere)."""
+    kind = ""
+
+    def __init__(self, name, target, folders=()):
+        self.name = name
+        self.target = target
+        self.folders = folders
+        self.baseline_s = None
+
+    def sees(self, workspace, path):
+        """True where a change of `path` is built into what it runs."""
+        if self.folders and not path.startswith(self.folders):
+            return False
+        return path in workspace.closure(self.target)
+
+    def identity(self, workspace):
+        """Changes whenever its verdict may."""
+        return f"{self.name}:{workspace.digest(self.sources(workspace))}"
+
+    def sources(self, workspace):
+        return workspace.closure(self.target)
+
+    def timeout_s(self):
+        return max(LEAST_TIMEOUT_S, SLOWER * (self.baseline_s or 0))
+
+    def learn(self, workspace):
+        """Runs on the tree without a mutation: it has to pass. Says why it does not, else None."""
+        self.baseline_s = 3600 / SLOWER
+        verdict = self.look(workspace)
+        self.baseline_s = verdict.seconds
+        return verdict.by if verdict.caught else None
+
+    def _program(self, workspace):
+        return str(workspace.build / workspace.targets()[self.target])
+
+
+class TestProgram(Detector):
+    """A GoogleTest program; the first test that fails, or that runs when it dies, is named."""
+    kind = "test"
+
+    def look(self, workspace):
+        ended = run(["nice", "-n", "19", self._program(workspace), "--gtest_fail_fast"],
+                    timeout=self.timeout_s(), cwd=workspace.scratch,
+                    env=workspace.environment(), bounded=True)
+        if ended.code == 0:
+            return Verdict(False, seconds=ended.seconds)
+        failed = re.findall(r"^\[  FAILED  \] ([\w/.]+)", ended.output, re.MULTILINE)
+        begun = re.findall(r"^\[ RUN      \] ([\w/.]+)", ended.output, re.MULTILINE)
+        test = failed[0] if failed else begun[-1] if begun else "before its first test"
+        how = " (hangs)" if ended.code is None else "" if failed else " (dies)"
+        return Verdict(True, f"{self.name}: {test}{how}", 0, ended.seconds)
+
+
+class Simulation(Detector):
+    """`penstock simulate`: seeds in order until one fails."""
+    kind = "simulator"
+
+    def __init__(self, world, seeds):
+        super().__init__(f"simulate {world}", "penstock",
+                         ("src/domain/", "src/pipeline/", "src/adapters/memory/"))
+        self.world = world
+        self.seeds = seeds
+
+    def identity(self, workspace):
+        return f"{super().identity(workspace)}:{self.seeds}"
+
+    def look(self, workspace):
+        command = ["nice", "-n", "19", self._program(workspace), "simulate", "--world", self.world,
+                   "--seed", "1", "--seeds", str(self.seeds)]
+        ended = run(command, timeout=self.timeout_s(), cwd=workspace.scratch,
+                    env=workspace.environment(), bounded=True)
+        if ended.code == 0:
+            return Verdict(False, seconds=ended.seconds, seeds=self.seeds)
+        seeds = [int(number) for number in re.findall(r"\bseed[ =:]+(\d+)", ended.output)]
+        finding = re.search(r"^\s*(?:FAILED|failed|finding|invariant)\b[^\n]*", ended.output,
+                            re.MULTILINE)
+        said = finding.group(0).strip() if finding else f"exit code {ended.code}"
+        how = "hangs" if ended.code is None else said
+        return Verdict(True, f"{self.name}: {how}", max(seeds, default=0), ended.seconds)
+
+
+class ProgramTest(Detector):
+    """A script of tests/program on the real program."""
+    kind = "program"
+
+    def __init__(self, script, *arguments, folders):
+        super().__init__(" ".join(("program", script, *arguments)), "penstock", folders)
+        self.script = f"tests/program/{script}.py"
+        self.arguments = arguments
+
+    def sources(self, workspace):
+        scripts = (workspace.tree / "tests" / "program").glob("*.py")
+        return super().sources(workspace) | {str(p.relative_to(workspace.tree)) for p in scripts}
+
+    def look(self, workspace):
+        command = ["nice", "-n", "19", sys.executable, str(workspace.tree / self.script),
+                   self._program(workspace), *self.arguments]
+        ended = run(command, timeout=self.timeout_s(), cwd=workspace.scratch,
+                    env=workspace.environment())
+        if ended.code == 0:
+            return Verdict(False, seconds=ended.seconds)
+        lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
+        how = "hangs" if ended.code is None else lines[-1][:80] if lines else "fails"
+        return Verdict(True, f"{self.name}: {how}", 0, ended.seconds)
+
+
+_TESTS = ("domain_test", "checker_test", "memory_store_test", "memory_contract_test",
+          "pipeline_test", "webhook_test", "gateway_http_test", "system_test",
+          "rocksdb_store_test", "rocksdb_contract_test", "gateway_test", "simulation_test",
+          "api_test", "main_test")
+
+
+def all_detectors(workspace, seeds):
+    """Those that the tree has, in the order in which they are asked."""
+    targets = workspace.targets()
+    found = [TestProgram(name, name) for name in _TESTS if name in targets]
+    if (workspace.tree / "src/main/command_simulate.cpp").is_file():
+        found += [Simulation(world, seeds) for world in ("single", "distributed")]
+    core = ("src/domain/", "src/pipeline/", "src/adapters/rocksdb/")
+    found += [
+        ProgramTest("happy", folders=(*core, "src/adapters/")),
+        ProgramTest("gateway_process", folders=("src/adapters/gateway_http/",)),
+        ProgramTest("webhooks", folders=("src/adapters/webhook/", "src/pipeline/")),
+        ProgramTest("operate", folders=("src/adapters/system/", *core)),
+        ProgramTest("cancel", folders=core),
+        ProgramTest("limits", folders=core),
+        ProgramTest("shutdown", folders=("src/adapters/system/", "src/pipeline/")),
+        ProgramTest("crash", "--restarts", "4", "--workers", "4", "--seed", "7", folders=core),
+    ]
+    return [d for d in found if d.kind != "program" or Path(workspace.tree, d.script).is_file()]
