@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -56,6 +55,28 @@ std::string family_of_month(Month month) {
   return std::string(kMonthPrefix) + domain::to_string(month);
 }
 
+/// Makes the directory and those above it, and makes their names durable: RocksDB syncs the names
+/// in its directory, but not the directory's own, and without it all that was acknowledged is gone.
+rocksdb::Status make_directory(rocksdb::Env& env, const std::string& path) {
+  std::string absolute;
+  rocksdb::Status status = env.GetAbsolutePath(path, &absolute);
+  if (!status.ok()) return status;
+  std::vector<std::filesystem::path> chain;  // from the root on
+  for (std::filesystem::path at = std::filesystem::path(absolute).lexically_normal();
+       at.has_relative_path(); at = at.parent_path()) {
+    if (at.has_filename()) chain.push_back(at);
+  }
+  std::ranges::reverse(chain);
+  for (const std::filesystem::path& directory : chain) {
+    if (status = env.CreateDirIfMissing(directory); !status.ok()) return status;
+    std::unique_ptr<rocksdb::Directory> above;
+    // One that may not be read was not made by this program, nor anything in it.
+    if (!env.NewDirectory(directory.parent_path(), &above).ok()) continue;
+    if (status = above->Fsync(); !status.ok()) return status;
+  }
+  return {};
+}
+
 }  // namespace
 
 StoreError error_of(const rocksdb::Status& status) {
@@ -100,9 +121,8 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
   if (!listed.ok()) {
     names.clear();
     if (access == Access::write) {
-      std::error_code failed;
-      std::filesystem::create_directories(options.path, failed);
-      if (failed) return std::unexpected(OpenError{ErrorCode::store_failed, failed.message()});
+      const rocksdb::Status made = make_directory(*database->env_, options.path);
+      if (!made.ok()) return std::unexpected(open_error_of(made));
     }
   }
   if (access == Access::write) lower_background_priority(*database->env_);

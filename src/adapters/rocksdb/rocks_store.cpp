@@ -199,7 +199,11 @@ std::expected<std::vector<Month>, StoreError> RocksStore::drop_months_before(Mon
   rocksdb::ColumnFamilyHandle* listed = state_->database->handle(Family::listed);
   const std::string first = tagged_id_key(kDeadLetterTag, OrderId{});
   const std::string end = tagged_id_key(kDeadLetterTag, first_id_of(domain::start_of(kept)));
-  const rocksdb::Status status = state_->database->db().DeleteRange({}, listed, first, end);
+  // Synced as every write: a record in the log with another behind it was acknowledged, and what
+  // checks the log relies on it.
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  const rocksdb::Status status = state_->database->db().DeleteRange(synced, listed, first, end);
   if (!status.ok()) return std::unexpected(state_->database->stop(error_of(status)));
   std::ranges::reverse(dropped);
   return dropped;

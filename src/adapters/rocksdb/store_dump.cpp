@@ -184,10 +184,11 @@ bool Dump::fact(std::string_view key, std::string_view value) {
 
 }  // namespace
 
-std::expected<void, OpenError> dump(const std::string& path, DumpVisitor& visitor) {
+std::expected<void, OpenError> dump(const std::string& path, DumpVisitor& visitor,
+                                    rocksdb::Env* env) {
   RocksStoreOptions options;
   options.path = path;
-  const auto database = Database::open(options, Access::read_only, nullptr);
+  const auto database = Database::open(options, Access::read_only, env);
   if (!database) return std::unexpected(database.error());
   return Dump(**database, visitor).run();
 }

@@ -14,6 +14,10 @@
 #include "domain/stock.h"
 #include "domain/token_bucket.h"
 
+namespace rocksdb {
+class Env;
+}
+
 /// Everything that a store holds, for an offline audit.
 namespace penstock::rocksdb_store {
 
@@ -54,7 +58,8 @@ class DumpVisitor {
 /// Reads the store at `path` without changing a byte and without its lock: for a store that no
 /// process is writing, whose log is replayed in memory. Orders are told before the stock, each
 /// family in the order of its keys. Fails where the store does not open, or a file of it cannot be
-/// read on.
-std::expected<void, OpenError> dump(const std::string& path, DumpVisitor& visitor);
+/// read on. `env` null is the system's files.
+std::expected<void, OpenError> dump(const std::string& path, DumpVisitor& visitor,
+                                    rocksdb::Env* env = nullptr);
 
 }  // namespace penstock::rocksdb_store
