@@ -160,6 +160,9 @@ TEST_P(OrderStoreContract, AHigherMonotonicTimeOfAnotherBootCountsNothing) {
   pass(Duration::seconds(3'000));
   close(Boot::another);
   EXPECT_EQ(remaining(), 0);
+  // Nor at the start after that one, which is under the boot of now.
+  crash(Boot::same);
+  EXPECT_EQ(remaining(), 0);
 }
 
 TEST_P(OrderStoreContract, RestartsNeverMint) {

@@ -179,6 +179,22 @@ TEST_P(OrderStoreContract, DeliveriesFollowTheirScheduleAndShowInOrder) {
   EXPECT_EQ(found(ended).order, ended);
 }
 
+TEST_P(OrderStoreContract, AnAttemptCountsOnceAndInItsTurn) {
+  const Order ended = store_fulfilled(order());
+  apply({finish(take_batches().at(0), {ended.id})});
+  const domain::Instant due = now.wall + Duration::seconds(5);
+  const ports::DeliveryAttempt first{
+      .order = ended.id, .attempt = 1, .reason = Reason::delivery_failed, .next_due = due};
+  const ports::DeliveryAttempt late{
+      .order = ended.id, .attempt = 1, .reason = Reason::delivered, .next_due = std::nullopt};
+  const ports::DeliveryAttempt early{
+      .order = ended.id, .attempt = 3, .reason = Reason::delivered, .next_due = std::nullopt};
+  apply({first, late, early});
+  EXPECT_EQ(store().depth().deliveries, 1U);
+  EXPECT_EQ(store().next_due(), due);
+  EXPECT_EQ(found(ended).deliveries.size(), 2U);  // the log entry and the first attempt
+}
+
 TEST_P(OrderStoreContract, ManyAttemptsShowInTheirOrder) {
   const Order ended = store_fulfilled(order());
   apply({finish(take_batches().at(0), {ended.id})});

@@ -55,16 +55,16 @@ class Patches(unittest.TestCase):
             patch_of(PATCH).applied_to(STOCK.replace("- 1", "- 2"))
 
     def test_a_file_that_is_no_such_patch_is_refused(self):
-        for text in (PATCH[2:], PATCH.replace("@@", "??"), PATCH.replace("-  return pieces - 1;\n", "")
-                     .replace("+  return pieces;\n", "")):
+        unchanged = PATCH.replace("-  return pieces - 1;\n", "").replace("+  return pieces;\n", "")
+        for text in (PATCH[2:], PATCH.replace("@@", "??"), unchanged):
             with self.assertRaises(ValueError):
                 patch_of(text)
 
     def test_the_fingerprint_is_of_what_is_planted_and_not_of_where(self):
         one, moved = patch_of(PATCH), patch_of(PATCH.replace("-2,3 +2,3", "-9,3 +9,3"))
         self.assertEqual(one.fingerprint, moved.fingerprint)
-        self.assertNotEqual(one.fingerprint,
-                            patch_of(PATCH.replace("+  return pieces;", "+  return 0;")).fingerprint)
+        other = patch_of(PATCH.replace("+  return pieces;", "+  return 0;"))
+        self.assertNotEqual(one.fingerprint, other.fingerprint)
 
 
 class Generated(unittest.TestCase):
@@ -91,7 +91,7 @@ class Generated(unittest.TestCase):
 
     def test_an_enumerator_becomes_the_next_one_of_its_enum(self):
         enumerators = operators.enumerators_of(
-            ["enum class Status : int {\n  placed = 1,  ///< the first, always\n  charged = 2,\n};"])
+            ["enum class Status : int {\n  placed = 1,  ///< first, always\n  charged = 2,\n};"])
         self.assertEqual(enumerators, {"Status": ["placed", "charged"]})
         self.assertEqual(self.notes_of("x = Status::charged;", enumerators), ["charged -> placed"])
 

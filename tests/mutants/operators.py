@@ -24,8 +24,8 @@ _NO_STATEMENT = {"return", "break", "continue", "case", "default", "using", "if"
                  "while", "do", "switch", "const", "constexpr", "static", "auto", "namespace",
                  "template", "class", "struct", "enum", "inline", "static_assert", "public",
                  "private", "friend", "explicit", "typedef", "bool", "char", "int", "delete"}
-# Declarations, where a mutation only fails to compile, and checks of the program's own errors, which
-# hold in every right program.
+# Declarations, where a mutation only fails to compile, and checks of the program's own errors,
+# which hold in every right program.
 _LEFT_ALONE = {"static_assert", "using", "template", "enum", "friend", "PENSTOCK_CHECK"}
 
 
