@@ -1,8 +1,10 @@
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "domain/limits.h"
 #include "pipeline/testing/world.h"
 #include "tests/contract/order_builder.h"
 
@@ -145,6 +147,30 @@ TEST_F(DeadLetters, ARedriveThatFailsAgainIsMarkedAgain) {
   EXPECT_EQ(world.gateway.count(EffectKind::charge), 6U);
   EXPECT_EQ(world.statistics().dead_lettered, 2U);
   EXPECT_EQ(world.log.count("order dead-lettered"), 2U);
+  expect_sound();
+}
+
+TEST_F(DeadLetters, AtTheirBoundNothingIsChargedAndMoneyStillGoesBack) {
+  world.gateway.latency = Duration::milliseconds(50);
+  for (const auto& fill : std::vector<std::function<void(ports::StoreDepth&)>>{
+           [](auto& depth) { depth.open_dead_letters = domain::limits::kMaxDeadLetters; },
+           [](auto& depth) { depth.owed_refunds = domain::limits::kMaxOwedRefunds; }}) {
+    world.gateway.script("pm_owed", EffectKind::refund, {{Act::transient}});
+    const auto owed = world.place(OrderBuilder(1).payment_method("pm_owed").placed(world.wall));
+    world.run_for(Duration::milliseconds(10));
+    ASSERT_TRUE(world.cancel(owed));
+    world.store->adjust_depth = fill;
+    world.run_for(Duration::seconds(2));
+    const auto charges = world.gateway.keys(EffectKind::charge).size();
+    const auto waiting = world.place(OrderBuilder(1).placed(world.wall));
+    world.run_for(Duration::seconds(120));
+    EXPECT_EQ(world.gateway.keys(EffectKind::charge).size(), charges);
+    EXPECT_EQ(world.status(waiting), Status::reserved);
+    EXPECT_EQ(world.status(owed), Status::cancelled) << "the way back stays open";
+    world.store->adjust_depth = {};
+    world.run_for(Duration::seconds(20));
+    EXPECT_EQ(world.status(waiting), Status::fulfilled);
+  }
   expect_sound();
 }
 

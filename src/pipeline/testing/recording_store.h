@@ -35,6 +35,7 @@ class RecordingStore final : public ports::OrderStore {
   std::function<void(std::span<const ports::Command>)> before_apply;
   std::function<void()> after_apply;
   std::function<void()> before_mark;
+  std::function<void(ports::StoreDepth&)> adjust_depth;
   bool away = false;          ///< `apply` answers unavailable
   bool claims_away = false;   ///< claims and takes do
   std::deque<Breaks> breaks;  ///< of the next batches: each answers unknown_outcome
@@ -86,7 +87,11 @@ class RecordingStore final : public ports::OrderStore {
     if (claims_away) return std::unexpected(ports::StoreError::unavailable);
     return store_.take_deliveries(limit, now);
   }
-  ports::StoreDepth depth() const override { return store_.depth(); }
+  ports::StoreDepth depth() const override {
+    ports::StoreDepth depth = store_.depth();
+    if (adjust_depth) adjust_depth(depth);
+    return depth;
+  }
   std::optional<domain::Instant> next_due() const override { return store_.next_due(); }
   ports::Recovery recovery() const override { return store_.recovery(); }
   std::expected<void, ports::StoreError> settled() override { return store_.settled(); }
