@@ -84,6 +84,24 @@ class HttpGatewayTest : public ::testing::Test {
     return replies.front().outcome;
   }
 
+  /// What goes over the wire for a request.
+  std::optional<net::HttpRequest> sent_for(const ports::GatewayRequest& request) {
+    std::mutex mutex;
+    std::optional<net::HttpRequest> seen;
+    net::HttpServer server({});
+    EXPECT_TRUE(server.start([&](net::HttpRequest&& arrived, net::Responder responder) {
+      {
+        const std::scoped_lock lock(mutex);
+        seen = std::move(arrived);
+      }
+      responder.send({.status = 503});
+    }));
+    connect("http://127.0.0.1:" + std::to_string(server.port()) + "/prefix/");
+    EXPECT_EQ(ask(request).kind, OutcomeKind::unavailable);
+    server.stop();
+    return seen;
+  }
+
   /// The keys of the ledger's captures; each may be there once.
   std::set<std::string> captured_keys() const {
     std::set<std::string> keys;
@@ -254,27 +272,34 @@ TEST_F(HttpGatewayTest, IsUnavailableBeyondWhatMayBeInFlight) {
 }
 
 TEST_F(HttpGatewayTest, PassesCorrelationAndTraceOn) {
-  std::mutex mutex;
-  std::optional<net::HttpRequest> seen;
-  net::HttpServer server({});
-  ASSERT_TRUE(server.start([&](net::HttpRequest&& request, net::Responder responder) {
-    {
-      const std::scoped_lock lock(mutex);
-      seen = std::move(request);
-    }
-    responder.send({.status = 503});
-  }));
-  connect("http://127.0.0.1:" + std::to_string(server.port()) + "/prefix/");
   auto request = charge(1);
   request.correlation = *domain::CorrelationId::parse("corr-1");
   request.traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-  EXPECT_EQ(ask(request).kind, OutcomeKind::unavailable);
-  server.stop();
+  const auto seen = sent_for(request);
   ASSERT_TRUE(seen);
   EXPECT_EQ(seen->target, "/prefix/v1/payment_intents");
   EXPECT_EQ(seen->headers.find("X-Correlation-Id"), "corr-1");
   EXPECT_EQ(seen->headers.find("traceparent"), request.traceparent);
   EXPECT_EQ(seen->headers.find("Idempotency-Key"), request.key);
+}
+
+TEST_F(HttpGatewayTest, NamesAKeyAsOneSegmentOfThePath) {
+  const std::string path = "/prefix/v1/payment_intents/by-key/" + find(1).order.str() + "%2Fcharge";
+  const auto found = sent_for(find(1));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->target, path);
+  const auto closed = sent_for(close(1));
+  ASSERT_TRUE(closed);
+  EXPECT_EQ(closed->target, path + "/cancel");
+}
+
+TEST_F(HttpGatewayTest, NamesThePaymentThatARefundIsOf) {
+  auto request = refund(1);
+  request.reference = "pi_1";
+  const auto seen = sent_for(request);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->target, "/prefix/v1/refunds");
+  EXPECT_NE(seen->body.find("&payment_intent=pi_1&charge_key="), std::string::npos) << seen->body;
 }
 
 TEST(HttpGateway, DoesNotOpenOnABadUrl) {
