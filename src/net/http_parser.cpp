@@ -45,7 +45,9 @@ class MessageParser final : public http::basic_parser<IsRequest> {
       message_.minor_version = version - 10;
     }
   }
-  void on_response_impl(int status, string_view, int, error_code&) override {
+  void on_response_impl(int status, string_view, int, error_code& ec) override {
+    // Beast takes any three digits; a status begins at 100 (RFC 9110 section 15).
+    if (status < 100) ec = http::error::bad_status;
     if constexpr (!IsRequest) message_.status = status;
   }
   void on_field_impl(http::field, string_view name, string_view value, error_code&) override {

@@ -65,6 +65,8 @@ bool is_valid_host(const HostPort& authority) {
   const std::string_view host = authority.host;
   if (host.empty() || host.size() > kMaxHostBytes) return false;
   if (authority.is_ipv6) {
+    // inet_pton stops at a NUL, so the characters are looked at first.
+    if (host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) return false;
     in6_addr address{};
     return inet_pton(AF_INET6, std::string(host).c_str(), &address) == 1;
   }

@@ -57,6 +57,12 @@ TEST(Url, RefusesWhatIsNotPlain) {
   EXPECT_EQ(error("http://h/" + std::string(3000, 'a')), UrlError::too_long);
 }
 
+TEST(Url, RefusesBytesBehindANulInAnIpv6Literal) {
+  const std::string hidden("[::1\0\r\nX-Injected: 1]", 21);
+  EXPECT_EQ(parse_url("http://" + hidden + "/").error(), UrlError::invalid_host);
+  EXPECT_FALSE(is_valid_authority(hidden));
+}
+
 TEST(Url, DecodesAndEncodesPercentEscapes) {
   EXPECT_EQ(percent_decode("a%2Fb+c%e2%82%ac"), "a/b+c\xE2\x82\xAC");
   EXPECT_FALSE(percent_decode("%2").has_value());
