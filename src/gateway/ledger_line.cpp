@@ -15,6 +15,7 @@ constexpr std::string_view kCurrency = R"(,"currency":")";
 constexpr std::string_view kAt = R"(","at":")";
 constexpr std::string_view kMethod = R"(","method":")";
 constexpr std::string_view kPaymentIntent = R"(","payment_intent":"pi_)";
+constexpr std::string_view kCheck = R"(","check":")";
 constexpr std::string_view kEnd = R"("})";
 
 struct Opening {
@@ -114,6 +115,7 @@ bool has_method(LineType type) {
 }  // namespace
 
 void append_line(const LedgerLine& line, std::string& out) {
+  const std::size_t begin = out.size();
   char number[24];
   const char* number_end = std::to_chars(number, number + sizeof number, line.minor_units).ptr;
   out += kOpenings[static_cast<std::size_t>(line.type)].text;
@@ -135,6 +137,9 @@ void append_line(const LedgerLine& line, std::string& out) {
     out += kPaymentIntent;
     append_hex(*line.payment_intent, out);
   }
+  const KeyHash check = hash_key(std::string_view(out).substr(begin));
+  out += kCheck;
+  append_hex(check, out);
   out += kEnd;
   out += '\n';
 }
@@ -164,11 +169,16 @@ std::optional<LedgerLine> parse_line(std::string_view text, std::string& scratch
       reader.expect(kPaymentIntent);
       line.payment_intent = parse_hex(reader.take(kHexSize));
     }
+    reader.expect(kCheck);
+    reader.take(kHexSize);
     reader.expect(kEnd);
-    const bool whole = reader.is_at_end() && !line.key.empty() &&
-                       (line.type != LineType::refund || line.payment_intent.has_value());
-    if (whole) return line;
-    return std::nullopt;
+    if (!reader.is_at_end() || line.key.empty()) return std::nullopt;
+    // Numbers, escapes and the check have one form each: the one that is written.
+    std::string written;
+    append_line(line, written);
+    written.pop_back();
+    if (written != text) return std::nullopt;
+    return line;
   }
   return std::nullopt;
 }

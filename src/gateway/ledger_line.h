@@ -8,13 +8,14 @@
 #include "gateway/key_hash.h"
 
 /// The lines of the gateway's two files. A line is one JSON object with its members always in this
-/// order, ended by '\n':
+/// order, ended by '\n'. `check` is the hash (key_hash.h) of all bytes before it, so that a flipped
+/// byte is told from an amount:
 ///
 ///   ledger  {"type":"capture","order_id":"<uuid>","idempotency_key":"<key>","minor_units":2000,
-///            "currency":"USD","at":"2026-11-22T16:00:00.000000Z","method":"pm_ok"}
-///           {"type":"refund", ... the same ..., "payment_intent":"pi_<hex>"}
-///   keys    {"type":"closed", ... the same six members}
-///           {"type":"declined", ... the same six ..., "method":"pm_decline"}
+///            "currency":"USD","at":"2026-11-22T16:00:00.000000Z","method":"pm_ok","check":"<hex>"}
+///           {"type":"refund", ... the same ..., "payment_intent":"pi_<hex>", ...}
+///   keys    {"type":"closed", ... the same six members, and the check}
+///           {"type":"declined", ... the same six ..., "method":"pm_decline", ...}
 namespace penstock::gateway {
 
 enum class LineType : std::uint8_t {

@@ -98,6 +98,19 @@ TEST(LedgerLine, IsReadOnlyWhereItIsWhole) {
   EXPECT_FALSE(parse_line(line + "}", scratch));
 }
 
+TEST(LedgerLine, AnyFlippedByteIsNoticed) {
+  std::string line = capture_line(R"(a"b)");
+  line.pop_back();
+  std::string scratch;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    for (int flip = 1; flip < 256; ++flip) {
+      std::string damaged = line;
+      damaged[at] = static_cast<char>(damaged[at] ^ flip);
+      ASSERT_FALSE(parse_line(damaged, scratch)) << damaged;
+    }
+  }
+}
+
 TEST_F(LedgerTest, GivesBackWhatWasAppendedLedgerFirst) {
   {
     auto ledger = open();
