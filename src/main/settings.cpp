@@ -29,7 +29,13 @@ std::string quoted(std::string_view text) {
 
 std::string shown(const SettingRow& row, const std::string& text) {
   if (row.secrecy == Secrecy::secret && !text.empty()) return "\"********\"";
-  if (row.kind == SettingKind::on_off || row.kind == SettingKind::integer) return text;
+  if (row.kind == SettingKind::on_off) return text;
+  if (row.kind == SettingKind::integer) {
+    // "010" is taken from a flag, but TOML has no leading zeros.
+    std::int64_t number = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc{} && end == text.data() + text.size()) return fmt::format("{}", number);
+  }
   return quoted(text);
 }
 

@@ -193,6 +193,13 @@ TEST_F(SettingsFile, what_print_shows_is_read_back_as_the_same_settings) {
   }
 }
 
+TEST_F(SettingsFile, a_number_with_leading_zeros_is_printed_so_that_toml_takes_it) {
+  const auto settings = Settings::resolve({.flags = {{"default-burst", "0200"}}});
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->integer("default-burst"), 200);
+  EXPECT_NE(settings->print().find("default-burst = 200 "), std::string::npos);
+}
+
 TEST(ConfigurationDocument, names_every_setting_with_its_default) {
   std::ostringstream text;
   text << std::ifstream(PENSTOCK_SOURCE_DIRECTORY "/docs/configuration.md").rdbuf();
