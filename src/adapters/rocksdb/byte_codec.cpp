@@ -153,6 +153,10 @@ std::uint64_t ByteReader::long_varint() {
   for (unsigned shift = 0; shift < 64; shift += 7) {
     const std::uint8_t byte = u8();
     if (!ok_) return 0;
+    // The tenth byte has room for one bit; a last byte of zero says what a shorter form says too.
+    const bool too_large = shift == 63 && byte > 1;
+    const bool too_long = shift > 0 && byte == 0;
+    if (too_large || too_long) break;
     value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
     if (byte < 0x80) return value;
   }
@@ -182,13 +186,19 @@ std::string ByteReader::identifier() {
   const auto form = static_cast<Form>(head & 3);
   const std::uint64_t count = head >> 2;
   switch (form) {
-    case kPlain:
-      return std::string(raw(count));
+    case kPlain: {
+      const std::string_view text = raw(count);
+      if (form_of(text) != kPlain) fail();
+      return std::string(text);
+    }
     case kHexadecimal:
+      if (count < kLeastHexText / 2) fail();
       return digits_of(raw(count), [](std::size_t) { return false; });
     case kUuid:
+      if (count != 0) fail();
       return digits_of(raw(kUuidBytes), is_uuid_dash);
     case kTraceparent:
+      if (count != 0) fail();
       return digits_of(raw(kTraceparentBytes), is_trace_dash);
   }
   return {};

@@ -89,7 +89,8 @@ class ByteWriter {
 };
 
 /// Takes numbers and texts off bytes that may be anything: past the end or on a bad form every
-/// further read gives zero or nothing and `ok` is false. Allocates at most what it was given.
+/// further read gives zero or nothing and `ok` is false. A bad form is any but the one that
+/// ByteWriter writes, so a value has one stored form. Allocates at most what it was given.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}

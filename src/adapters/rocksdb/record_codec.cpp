@@ -251,10 +251,16 @@ void decode_timeline(ByteReader& in, Order& order) {
     event.stage = decode_stage(in);
     event.reason = decode_reason(in);
     event.at = decode_time(in, before);
-    if ((head & kEventAttempt) != 0) event.attempt = in.zigzag32();
-    event.version.number = (head & kEventVersion) != 0
-                               ? static_cast<std::uint32_t>(in.bounded(UINT32_MAX))
-                               : static_cast<std::uint32_t>(i + 1);
+    const auto expected_version = static_cast<std::uint32_t>(i + 1);
+    event.version.number = expected_version;
+    if ((head & kEventAttempt) != 0) {
+      event.attempt = in.zigzag32();
+      if (event.attempt == 0) in.fail();
+    }
+    if ((head & kEventVersion) != 0) {
+      event.version.number = static_cast<std::uint32_t>(in.bounded(UINT32_MAX));
+      if (event.version.number == expected_version) in.fail();
+    }
     before = event.at;
   }
 }
@@ -278,6 +284,8 @@ void decode_format_1(ByteReader& in, OrderRecord& record) {
   decode_parts(in, mask, order, record.extras);
   decode_timeline(in, order);
   if ((mask & kReceipt) != 0) record.extras.receipt = in.text();
+  // A part that is there holds something: the encoder leaves every other one out.
+  if (mask_of(order, record.extras) != mask) in.fail();
 }
 
 }  // namespace

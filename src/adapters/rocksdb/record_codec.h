@@ -37,7 +37,7 @@ enum class DecodeError : std::uint8_t { corrupt, unknown_format };
 void encode_order(const domain::Order& order, const OrderExtras& extras, ByteWriter& out);
 
 /// Reads a sealed value that is stored under `key` and belongs to the order `id`. Total: any bytes
-/// give a record that was encoded so, or an error.
+/// give a record whose stored form is exactly these bytes, or an error.
 std::expected<OrderRecord, DecodeError> decode_order(const domain::OrderId& id,
                                                      std::string_view key, std::string_view value);
 

@@ -206,6 +206,42 @@ TEST(RecordCodec, AnyBytesGiveARecordOrAnError) {
   }
 }
 
+TEST(RecordCodec, ANumberHasOneStoredForm) {
+  const std::string_view shortest("\x01\x7f", 2);
+  EXPECT_EQ(decode<std::uint64_t>(kKey, sealed(kKey, shortest)), 0x7fU);
+  const std::string_view too_long("\x01\xff\x00", 3);
+  EXPECT_FALSE(decode<std::uint64_t>(kKey, sealed(kKey, too_long)));
+  const std::string nines(9, '\xff');
+  EXPECT_EQ(decode<std::uint64_t>(kKey, sealed(kKey, '\x01' + nines + '\x01')), UINT64_MAX);
+  EXPECT_FALSE(decode<std::uint64_t>(kKey, sealed(kKey, '\x01' + nines + '\x02')))
+      << "a 65th bit would be lost";
+}
+
+TEST(RecordCodec, APartThatHoldsNothingIsNoPart) {
+  const OrderId id = OrderId::make({1'000'000}, 1, 2);
+  const auto decoded = [&](std::uint64_t mask, std::string_view part) {
+    ByteWriter out;
+    out.u8(kOrderFormat);
+    out.text("tenant");
+    out.varint(mask);
+    out.u8(1);  // placed, no charge, no handover
+    out.text("customer");
+    out.varint(1);                              // version
+    for (int i = 0; i < 4; ++i) out.zigzag(0);  // times, number of items, total
+    out.text("pm_ok");
+    out.raw(part);
+    out.varint(0);  // events
+    return decode_order(id, kKey, sealed(kKey, out.view()));
+  };
+  constexpr std::uint64_t kCurrencyPart = 1;
+  constexpr std::uint64_t kReasonPart = 16;
+  EXPECT_TRUE(decoded(0, ""));
+  EXPECT_TRUE(decoded(kReasonPart, "\x01"));
+  EXPECT_FALSE(decoded(kReasonPart, std::string_view("\0", 1))) << "the reason `none`";
+  EXPECT_TRUE(decoded(kCurrencyPart, "JPY"));
+  EXPECT_FALSE(decoded(kCurrencyPart, "USD")) << "the usual currency";
+}
+
 TEST(RecordCodec, TheTenantIsReadWithoutTheRest) {
   EXPECT_EQ(tenant_of_order(kKey, stored(typical_order())), "tenant-12");
   EXPECT_FALSE(tenant_of_order("kez", stored(typical_order())));
