@@ -13,6 +13,9 @@ JOBS ?= $(shell nproc)
 ARGS ?=
 # Extra arguments for ctest, such as CTEST_ARGS='-R rocksdb'.
 CTEST_ARGS ?=
+# How long `make fuzz` runs each fuzzer, and the seed of its mutations.
+FUZZ_SECONDS ?= 60
+FUZZ_SEED ?= 1
 
 # Soak tests run for minutes on purpose; `make soak` runs them.
 CTEST = ctest --test-dir $(1) -j $(JOBS) --output-on-failure --no-tests=error $(2) $(CTEST_ARGS)
@@ -23,7 +26,7 @@ export TSAN_OPTIONS := halt_on_error=1:ignore_interceptors_accesses=1:second_dea
 export ASAN_SYMBOLIZER_PATH := /usr/lib/llvm-19/bin/llvm-symbolizer
 export TSAN_SYMBOLIZER_PATH := $(ASAN_SYMBOLIZER_PATH)
 
-.PHONY: help setup run build test test-asan test-tsan sanitize lint analyze format coverage soak \
+.PHONY: help setup run build test test-asan test-tsan sanitize fuzz lint analyze format coverage soak \
   bench mutants clean
 
 help: ## list the commands
@@ -53,6 +56,18 @@ sanitize: setup-sanitizers configure-debug configure-tsan ## tests labelled `san
 	@for preset in debug tsan; do \
 	  scripts/build-labelled build/$$preset sanitize $(JOBS); \
 	  $(call CTEST,build/$$preset,-L '^sanitize$$'); \
+	done
+
+fuzz: setup-fuzz configure-fuzz ## libFuzzer with ASan and UBSan, FUZZ_SECONDS each (60), FUZZ_SEED
+	cmake --build --preset fuzz -j $(JOBS) --target fuzzers
+	@for source in tests/fuzz/*_fuzz.cpp; do \
+	  name=$$(basename $$source _fuzz.cpp); \
+	  mkdir -p build/fuzz/found/$$name; \
+	  echo "== $$name"; \
+	  build/fuzz/tests/fuzz/fuzz_$$name -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) \
+	    -max_len=4096 -timeout=10 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=build/fuzz/$$name- -dict=tests/fuzz/dictionaries/$$name.dict \
+	    build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
 	done
 
 lint: setup-lint configure-lint ## formatting, clang-tidy 19 and shellcheck
@@ -90,13 +105,13 @@ mutants: setup ## plant each bug of tests/mutants and name what catches it (ARGS
 clean: ## remove every build
 	rm -rf build
 
-SETUPS := setup-lint setup-coverage setup-sanitizers
+SETUPS := setup-lint setup-coverage setup-sanitizers setup-fuzz
 .PHONY: $(SETUPS)
 $(SETUPS): setup-%: setup
 	@scripts/setup $*
 
 # Ninja configures again by itself when a CMakeLists.txt changes; only the presets are ours to watch.
-CONFIGURES := configure-release configure-debug configure-tsan configure-coverage
+CONFIGURES := configure-release configure-debug configure-tsan configure-fuzz configure-coverage
 .PHONY: $(CONFIGURES) configure-lint
 $(CONFIGURES): configure-%: setup
 	@[ build/$*/build.ninja -nt CMakePresets.json ] || cmake --preset $*
