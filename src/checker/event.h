@@ -45,9 +45,9 @@ struct OrderContent {
 };
 
 struct PlaceRequest {
-  std::optional<domain::IdempotencyKey> key;
+  std::optional<domain::IdempotencyKey> key = std::nullopt;
   domain::Fingerprint fingerprint{};  ///< any injective digest of the payload; only where keyed
-  OrderContent content;
+  OrderContent content{};
 };
 struct ReadRequest {
   domain::OrderId order;
@@ -111,15 +111,16 @@ struct Complete {
   OperationId operation;
   Result result = Result::unknown;
   Refusal refusal = Refusal::none;
-  std::optional<domain::OrderId> order;          ///< the order the answer shows
-  std::optional<domain::TenantId> order_tenant;  ///< the tenant the answer shows
-  std::optional<domain::Status> status;          ///< not of a place: that answer is immutable
-  domain::Version version;                       ///< 0: not told; not of a place
-  std::uint64_t body_digest = 0;                 ///< of the answer's bytes, for places; 0: not told
-  Freshness freshness = Freshness::fresh;        ///< replayed: `Idempotent-Replayed: true`
-  std::optional<std::int64_t> remaining_tokens;  ///< as told in RateLimit
-  std::optional<domain::Stock> stock;            ///< of set_stock and restock
-  ProcessId process;                             ///< that answered
+  std::optional<domain::OrderId> order = std::nullopt;          ///< the order the answer shows
+  std::optional<domain::TenantId> order_tenant = std::nullopt;  ///< the tenant the answer shows
+  std::optional<domain::Status> status =
+      std::nullopt;                        ///< not of a place: that answer is immutable
+  domain::Version version{};               ///< 0: not told; not of a place
+  std::uint64_t body_digest = 0;           ///< of the answer's bytes, for places; 0: not told
+  Freshness freshness = Freshness::fresh;  ///< replayed: `Idempotent-Replayed: true`
+  std::optional<std::int64_t> remaining_tokens = std::nullopt;  ///< as told in RateLimit
+  std::optional<domain::Stock> stock = std::nullopt;            ///< of set_stock and restock
+  ProcessId process{};                                          ///< that answered
 };
 
 // --- The store, as a tap beside it sees it (simulators only) -------------------------------------
@@ -132,8 +133,8 @@ struct Committed {
   domain::Order order;
   std::size_t receipt_bytes = 0;
   /// When the bucket was asked, in the history's time, for an order's first commit; absent: now.
-  std::optional<domain::Instant> admitted_at;
-  ProcessId process;
+  std::optional<domain::Instant> admitted_at = std::nullopt;
+  ProcessId process{};
 };
 
 /// What a place with a key left behind; beside the order's first commit, in the same group.
@@ -166,7 +167,7 @@ struct ContractStored {
   domain::TenantId tenant;
   domain::BucketContract contract;
   /// When the bucket changed over, in the history's time; absent: now.
-  std::optional<domain::Instant> effective_at;
+  std::optional<domain::Instant> effective_at = std::nullopt;
 };
 /// One atomic group of the store ends here. Anything but another tapped event ends it as well.
 struct GroupEnded {};
@@ -211,14 +212,14 @@ struct Unsubscribed {
 // --- Processes -----------------------------------------------------------------------------------
 
 struct Crashed {
-  ProcessId process;
+  ProcessId process{};
 };
 struct Started {
-  ProcessId process;
+  ProcessId process{};
 };
 /// A sync of the process's own store failed: it may acknowledge nothing until it is started again.
 struct SyncFailed {
-  ProcessId process;
+  ProcessId process{};
 };
 /// The world is kind from here on.
 struct FaultsStopped {};

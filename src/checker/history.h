@@ -23,9 +23,9 @@ struct HistoryOptions {
   LedgerFeed ledger = LedgerFeed::followed;
   /// Of tenants that no ContractStored (or put, where the store is not followed) named yet. Absent:
   /// admissions are judged only for tenants with a known contract.
-  std::optional<domain::BucketContract> default_contract;
+  std::optional<domain::BucketContract> default_contract = std::nullopt;
   /// What the clocks of a shared store may be off: admits `rate * clock_error` more.
-  domain::Duration clock_error;
+  domain::Duration clock_error{};
   /// For so long after its answer a key certainly lives, in true time. Smaller than the product's
   /// where the world's wall clock jumps ahead.
   domain::Duration key_retention = domain::limits::kIdempotencyRetention;
