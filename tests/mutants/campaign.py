@@ -1,6 +1,7 @@
 """Runs mutations against detectors, remembers every verdict, and sums up."""
 
 import json
+import re
 import time
 import tomllib
 from dataclasses import asdict, dataclass, replace
@@ -164,6 +165,29 @@ def summary(outcomes):
     totals = [sum(1 for o in outcomes if o.state == state) for state in states]
     lines.append(f"| all | {len(outcomes)} | " + " | ".join(map(str, totals)) + " |")
     return "\n".join(lines) + "\n"
+
+
+def by_detector(outcomes):
+    """How many each detector caught, in Markdown."""
+    counts = {}
+    for o in outcomes:
+        if o.state == "caught":
+            name = o.by.split(":")[0]
+            counts[name] = counts.get(name, 0) + 1
+    lines = ["| caught by | mutants |", "|---|---:|"]
+    lines += [f"| {name} | {counts[name]} |" for name in sorted(counts, key=lambda n: -counts[n])]
+    return "\n".join(lines) + "\n"
+
+
+def write_section(file, section, text):
+    """Replaces what stands between `<!-- section -->` and the next such mark or heading."""
+    mark = f"<!-- {section} -->\n"
+    before, found, after = file.read_text().partition(mark)
+    if not found:
+        raise SystemExit(f"{file} has no line {mark.strip()}")
+    end = re.search(r"^(?:<!-- |#)", after, re.MULTILINE)
+    rest = "\n" + after[end.start():] if end else ""
+    file.write_text(before + mark + "\n" + text.rstrip("\n") + "\n" + rest)
 
 
 def _cell(text):

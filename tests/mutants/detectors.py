@@ -8,7 +8,7 @@ from pathlib import Path
 from workspace import run
 
 LEAST_TIMEOUT_S = 60
-SLOWER = 20  # times what the tree without a mutation takes, then a mutant counts as hanging
+SLOWER = 10  # times what the tree without a mutation takes, then a mutant counts as hanging
 
 
 @dataclass(frozen=True)
