@@ -74,6 +74,7 @@ void History::Judge::on(const Invoke& event) {
 }
 
 void History::Judge::begin(const PlaceRequest& request, const Invoke& event, Pending& pending) {
+  PENSTOCK_CHECK(pending.tenant != kNoTenant, "a place names the tenant that it acts for");
   pending.kind = Kind::place;
   pending.place = submissions_.began(request, event.tenant, pending.tenant);
   pending.place.invoked = step_;

@@ -35,6 +35,10 @@ std::string text_of(const Report& report) {
   out += fmt::format("stock: received {} = on hand {} + reserved {} + sold {}\n",
                      report.stock.received, report.stock.on_hand, report.stock.reserved,
                      report.stock.sold);
+  if (report.operations > 0) {
+    out += fmt::format("{} operations of clients, {} acknowledged, {} of unknown outcome\n",
+                       report.operations, report.acknowledged, report.unknown);
+  }
   if (!report.with_ledger) out += "no ledger: money was checked in the records alone\n";
   for (auto const& [currency, totals] : report.money) {
     if (!report.with_ledger) break;
@@ -46,7 +50,7 @@ std::string text_of(const Report& report) {
   for (std::size_t index = 0; index < checker::kInvariants; ++index) {
     auto const invariant = static_cast<Invariant>(index);
     std::uint64_t const broken = report.broken.at(index);
-    out += fmt::format("  {} {:<24} {}{}\n", broken == 0 ? "ok    " : "BROKEN",
+    out += fmt::format("  {} {:<30} {}{}\n", broken == 0 ? "ok    " : "BROKEN",
                        checker::to_string(invariant), checker::meaning_of(invariant),
                        broken == 0 ? "" : fmt::format(": {} times not", broken));
   }
@@ -67,6 +71,9 @@ std::string json_of(const Report& report) {
       .member("violations", report.violations())
       .member("orders", report.orders)
       .member("movements", report.movements)
+      .member("operations", report.operations)
+      .member("acknowledged", report.acknowledged)
+      .member("unknown", report.unknown)
       .member("with_ledger", report.with_ledger)
       .member("open_dead_letters", report.open_dead_letters)
       .member("idempotency_records", report.idempotency_records);

@@ -46,7 +46,7 @@ cli::ExitCode start_gateway(const GatewayFlags& flags) {
 }
 
 struct CheckFlags {
-  StoreAuditOptions audit{.data_directory = "./penstock-data", .ledger_path = ""};
+  StoreAuditOptions audit{.data_directory = "./penstock-data"};
   bool json = false;
 };
 
@@ -97,6 +97,14 @@ void add_check(CLI::App& app, Action& action) {
   command
       ->add_option("--ledger", flags->audit.ledger_path,
                    "the gateway's ledger (default: the sandbox's in the data directory)")
+      ->type_name("FILE");
+  command
+      ->add_option("--history", flags->audit.history_path,
+                   "what all clients asked for and were told since the store was empty")
+      ->type_name("FILE");
+  command
+      ->add_option("--webhooks", flags->audit.webhooks_path,
+                   "what the receiver of webhooks was told; with --history")
       ->type_name("FILE");
   command->add_flag("--json", flags->json, "the report as JSON");
   command->callback([&action, flags] { action = [flags] { return run_check(*flags); }; });

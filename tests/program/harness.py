@@ -375,11 +375,12 @@ class Ground:
                               text=True, errors="replace", timeout=HANG_SECONDS, cwd=self.path,
                               env=clean_environment(environment), preexec_fn=_die_with_the_test)
 
-    def check(self, ledger=None, data="data"):
+    def check(self, ledger=None, data="data", history=None, webhooks=None):
         """`penstock check` on a stopped server's data; its report. It must find nothing."""
         arguments = ["check", "--data", str(self.path / data)]
-        if ledger:
-            arguments += ["--ledger", str(ledger)]
+        for flag, file in (("--ledger", ledger), ("--history", history), ("--webhooks", webhooks)):
+            if file:
+                arguments += [flag, str(file)]
         done = self.run(*arguments)
         if done.returncode != 0:
             raise AssertionError(f"penstock check ended with {done.returncode}\n{done.stdout}\n"

@@ -84,6 +84,7 @@ class Mix:
     keyed: float = 0.85
     cancelled: float = 0.12
     repeated: float = 0.3
+    read: float = 0.5
 
 
 @dataclass
@@ -97,10 +98,12 @@ class Counts:
 
 
 class Load:
-    """`workers` clients that place orders until `stop` is set."""
+    """`workers` clients that place orders until `stopping` is set; `history` takes every operation
+    of theirs."""
 
-    def __init__(self, where, seed, workers=12, mix=None, pause_seconds=0.02):
+    def __init__(self, where, seed, history, workers=12, mix=None, pause_seconds=0.02):
         self.where, self.workers, self.mix = where, workers, mix or Mix()
+        self.history = history
         self.random = random.Random(seed)
         self.pause_seconds = pause_seconds
         self.submissions = []
@@ -135,6 +138,8 @@ class Load:
             if submission.order_id and self.random.random() < self.mix.cancelled:
                 await asyncio.sleep(self.random.uniform(0, 0.15))
                 await self._cancel(connection, submission)
+            if submission.order_id and self.random.random() < self.mix.read:
+                await self._read(connection, submission.order_id)
             if submission.order_id and submission.key and \
                     self.random.random() < self.mix.repeated:
                 await self.repeat(connection, submission)
@@ -148,8 +153,19 @@ class Load:
     async def _send(self, connection, submission):
         submission.sent += 1
         headers = [f"Idempotency-Key: {submission.key}"] if submission.key else []
-        return await connection.request("POST", "/orders", json.dumps(submission.body).encode(),
-                                        headers)
+        with self.history.place(submission.body, submission.key) as operation:
+            answer = await connection.request("POST", "/orders",
+                                              json.dumps(submission.body).encode(), headers)
+            operation.complete(*answer)
+        return answer
+
+    async def _read(self, connection, order_id):
+        """Once; what it shows is for the history's judge."""
+        try:
+            with self.history.operation("read", order_id=order_id) as operation:
+                operation.complete(*await connection.request("GET", f"/orders/{order_id}"))
+        except Lost:
+            self.counts.lost += 1
 
     async def _place(self, connection, submission):
         """Until it is acknowledged. Without a key, an unknown outcome stays unknown."""
@@ -206,8 +222,11 @@ class Load:
         submission.cancel_sent = True
         while True:
             try:
-                status, _, body = await connection.request(
-                    "POST", f"/orders/{submission.order_id}/cancel")
+                with self.history.operation("cancel", order_id=submission.order_id) as operation:
+                    answer = await connection.request(
+                        "POST", f"/orders/{submission.order_id}/cancel")
+                    operation.complete(*answer)
+                    status, _, body = answer
             except Lost:
                 self.counts.lost += 1
                 await asyncio.sleep(0.05)
