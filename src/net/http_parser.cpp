@@ -24,6 +24,9 @@ std::string_view to_std(string_view text) {
   return {text.data(), text.size()};
 }
 
+/// The least that ends a chunked body: "0", an empty trailer section.
+constexpr std::size_t kLastChunkBytes = std::string_view("0\r\n\r\n").size();
+
 /// Beast's parser with the events written straight into a message of ours, which spares Beast's
 /// own field container.
 template <bool IsRequest, typename Message>
@@ -32,6 +35,12 @@ class MessageParser final : public http::basic_parser<IsRequest> {
   explicit MessageParser(Message& message) : message_(message) {}
 
   std::size_t put_text(std::string_view bytes, error_code& ec) {
+    // Beast asserts these bytes when it looks at a body's first chunk again and that is its last.
+    const bool first_chunk = head_done_ && this->chunked() && !any_chunk_;
+    if (first_chunk && bytes.starts_with('0') && bytes.size() < kLastChunkBytes) {
+      ec = http::error::need_more;
+      return 0;
+    }
     return this->put(boost::asio::const_buffer(bytes.data(), bytes.size()), ec);
   }
 
@@ -63,6 +72,7 @@ class MessageParser final : public http::basic_parser<IsRequest> {
     return body.size();
   }
   void on_chunk_header_impl(std::uint64_t, string_view extensions, error_code& ec) override {
+    any_chunk_ = true;
     // Beast lets white space stand where an extension could begin; a size line is digits, then
     // nothing or ";".
     if (!extensions.empty() && extensions.front() != ';') ec = http::error::bad_chunk_extension;
@@ -75,6 +85,7 @@ class MessageParser final : public http::basic_parser<IsRequest> {
 
   Message& message_;
   bool head_done_ = false;
+  bool any_chunk_ = false;
 };
 
 std::uint32_t to_header_limit(std::size_t bytes) {
