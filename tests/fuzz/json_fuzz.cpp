@@ -1,6 +1,7 @@
 // Strict JSON: the parser accepts exactly what a second reader accepts, what it read is written
 // back and read again as the same, and the canonical form of a value is one.
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -107,6 +108,37 @@ std::string canonical(JsonView value) {
   return out;
 }
 
+/// Well-formed UTF-8 as UTF-16 code units, by which RFC 8785 sorts names.
+std::u16string utf16_of(std::string_view text) {
+  std::u16string units;
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text.front());
+    const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    std::uint32_t point = size == 1 ? lead : lead & (0x7fU >> size);
+    for (std::size_t i = 1; i < size; ++i) {
+      point = point << 6U | (static_cast<unsigned char>(text[i]) & 0x3fU);
+    }
+    text.remove_prefix(size);
+    if (point >= 0x10000) {
+      units += static_cast<char16_t>(0xd7c0U + (point >> 10U));
+      point = 0xdc00U + (point & 0x3ffU);
+    }
+    units += static_cast<char16_t>(point);
+  }
+  return units;
+}
+
+void check_sorted(JsonView value) {
+  std::optional<std::u16string> before;
+  for (const JsonView child : value.is_object() ? value.members() : value.items()) {
+    check_sorted(child);
+    if (!value.is_object()) continue;
+    std::u16string name = utf16_of(child.name());
+    FUZZ_CHECK(!before || *before < name, "canonical members are in UTF-16 order");
+    before = std::move(name);
+  }
+}
+
 void check_round_trips(const JsonDocument& document) {
   // Longer than the source where control characters were escaped in fewer bytes.
   constexpr net::JsonLimits kRoomy = {.max_bytes = 6 * kLimits.max_bytes,
@@ -124,6 +156,7 @@ void check_round_trips(const JsonDocument& document) {
   if (!reread && reread.error().code == JsonErrorCode::number_out_of_range) return;
   FUZZ_CHECK(reread.has_value(), "the canonical form is JSON");
   FUZZ_CHECK(canonical(reread->root()) == form, "the canonical form of it is itself");
+  check_sorted(reread->root());
 }
 
 }  // namespace
