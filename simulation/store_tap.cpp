@@ -1,0 +1,173 @@
+#include "simulation/store_tap.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+namespace penstock::simulation {
+namespace {
+
+using domain::Event;
+using domain::Order;
+using domain::Reason;
+using domain::Status;
+
+/// The probes that one new event of an order shows.
+void probe_event(const Order& order, const Event& event, Surroundings& around) {
+  switch (event.reason) {
+    case Reason::insufficient_stock:
+      return around.hit(Probe::short_of_stock);
+    case Reason::dead_letter_expired:
+      return around.hit(Probe::dead_letter_expired);
+    case Reason::redriven:
+      return around.hit(Probe::redriven);
+    case Reason::discarded:
+      return around.hit(Probe::discarded);
+    case Reason::charge_key_expired:
+      return around.hit(Probe::charge_key_expired);
+    case Reason::cancelled_by_request:
+      if (order.dead_letter) return around.hit(Probe::cancel_of_dead_letter);
+      if (event.from == Status::charged) return around.hit(Probe::cancel_of_charged);
+      if (event.from == Status::reserved) return around.hit(Probe::cancel_during_charge);
+      return;
+    default:
+      break;
+  }
+  if (event.to == Status::fulfilled && order.redrives > 0) {
+    around.hit(Probe::fulfilled_after_redrive);
+  }
+  if (event.to == Status::fulfilled && order.total.minor_units == 0) around.hit(Probe::zero_total);
+}
+
+void probe_commit(const Order& order, domain::Version from, Surroundings& around) {
+  for (std::size_t index = from.number; index < order.timeline.size(); ++index) {
+    probe_event(order, order.timeline[index], around);
+  }
+  const bool is_new_dead_letter =
+      is_open_dead_letter(order) && order.dead_letter->at == order.updated_at;
+  if (is_new_dead_letter) around.hit(Probe::dead_letter);
+}
+
+/// One group on its way to the judge.
+struct Group {
+  const TapSource& source;
+  std::unordered_map<domain::OrderId, domain::Version>& told;
+  Surroundings& around;
+  checker::ProcessId process;
+  domain::Instant asked_at;
+  std::vector<checker::Occurrence> occurrences;
+  std::vector<std::pair<domain::TenantId, domain::ProductId>> touched;
+
+  void touch(const domain::TenantId& tenant, const domain::ProductId& product) {
+    std::pair name(tenant, product);
+    if (std::ranges::find(touched, name) == touched.end()) touched.push_back(std::move(name));
+  }
+  void commit(const domain::OrderId& id, bool moves_stock) {
+    const ports::StoredOrder* const stored = source.order(id);
+    if (stored == nullptr) return;
+    domain::Version& known = told[id];
+    if (stored->order.version <= known) return;
+    around.trace.note("commit {} v{} {} {}", id.str(), stored->order.version.number,
+                      to_string(stored->order.status), to_string(stored->order.reason));
+    probe_commit(stored->order, known, around);
+    known = stored->order.version;
+    occurrences.push_back(checker::Committed{.order = stored->order,
+                                             .receipt_bytes = stored->receipt.size(),
+                                             .admitted_at = asked_at,
+                                             .process = process});
+    if (!moves_stock) return;
+    for (const domain::Item& item : stored->order.items) touch(stored->order.tenant, item.product);
+  }
+};
+
+const domain::Stock* stock_of(const ports::CommandResult& result) {
+  const auto& answer = std::get<ports::StockResult>(result);
+  return answer.stock ? &*answer.stock : nullptr;
+}
+
+}  // namespace
+
+StoreTap::StoreTap(std::span<const ports::Command> commands,
+                   std::optional<domain::Instant> asked_at)
+    : asked_at_(asked_at) {
+  seen_.reserve(commands.size());
+  for (const ports::Command& command : commands) {
+    if (const auto* accept = std::get_if<ports::Accept>(&command)) {
+      Accepted seen{.order = accept->commit.next.id, .key = std::nullopt};
+      if (accept->idempotency) seen.key = accept->idempotency->key;
+      seen_.emplace_back(std::move(seen));
+    } else if (const auto* commit = std::get_if<ports::Commit>(&command)) {
+      seen_.emplace_back(Committed{.order = commit->next.id,
+                                   .moves_stock = commit->stock != domain::StockMove::none});
+    } else if (const auto* set = std::get_if<ports::SetStock>(&command)) {
+      seen_.emplace_back(*set);
+    } else if (const auto* restock = std::get_if<ports::Restock>(&command)) {
+      seen_.emplace_back(*restock);
+    } else if (const auto* put = std::get_if<ports::PutContract>(&command)) {
+      seen_.emplace_back(*put);
+    } else {
+      seen_.emplace_back();
+    }
+  }
+}
+
+std::vector<checker::Occurrence> StoreTap::taken(
+    std::span<const ports::CommandResult> results, domain::Now now, checker::ProcessId process,
+    const TapSource& source, std::unordered_map<domain::OrderId, domain::Version>& told,
+    Surroundings& around) const {
+  Group group{source, told, around, process, asked_at_.value_or(around.timeline.now()), {}, {}};
+  for (std::size_t index = 0; index < seen_.size(); ++index) {
+    const Seen& seen = seen_[index];
+    const ports::CommandResult& result = results[index];
+    if (const auto* accepted = std::get_if<Accepted>(&seen)) {
+      const auto& answer = std::get<ports::AcceptResult>(result);
+      if (answer.outcome == ports::AcceptOutcome::full) around.hit(Probe::depth_bound);
+      if (answer.outcome != ports::AcceptOutcome::accepted) continue;
+      group.commit(accepted->order, true);
+      if (!accepted->key) continue;
+      const auto* record = source.key(answer.order->tenant, *accepted->key);
+      if (record == nullptr) continue;
+      group.occurrences.push_back(checker::KeyStored{.tenant = answer.order->tenant,
+                                                     .key = *accepted->key,
+                                                     .record = *record,
+                                                     .decided_at = now.wall});
+    } else if (const auto* committed = std::get_if<Committed>(&seen)) {
+      const auto outcome = std::get<ports::CommitResult>(result).outcome;
+      if (outcome == ports::CommitOutcome::stale) around.hit(Probe::stale_commit);
+      const bool landed = outcome == ports::CommitOutcome::committed ||
+                          outcome == ports::CommitOutcome::short_of_stock;
+      if (landed) group.commit(committed->order, committed->moves_stock);
+    } else if (const auto* set = std::get_if<ports::SetStock>(&seen)) {
+      const domain::Stock* const stock = stock_of(result);
+      if (stock == nullptr) continue;
+      group.touch(set->tenant, set->product);
+      group.occurrences.push_back(
+          checker::StockSet{set->tenant, set->product, set->on_hand, *stock});
+    } else if (const auto* restock = std::get_if<ports::Restock>(&seen)) {
+      const domain::Stock* const stock = stock_of(result);
+      if (stock == nullptr) continue;
+      group.touch(restock->tenant, restock->product);
+      group.occurrences.push_back(
+          checker::Restocked{restock->tenant, restock->product, restock->quantity, *stock});
+    } else if (const auto* put = std::get_if<ports::PutContract>(&seen)) {
+      if (std::get<ports::PutOutcome>(result) != ports::PutOutcome::stored) continue;
+      around.contracts_stored += 1;
+      group.occurrences.push_back(
+          checker::ContractStored{put->tenant, put->contract.bucket, group.asked_at});
+      if (put->contract.webhook && !put->contract.webhook->disabled) {
+        group.occurrences.push_back(checker::Subscribed{put->tenant});
+      } else {
+        group.occurrences.push_back(checker::Unsubscribed{put->tenant});
+      }
+    }
+  }
+  for (const auto& [tenant, product] : group.touched) {
+    if (const auto stock = source.stock(tenant, product)) {
+      group.occurrences.push_back(checker::StockNow{tenant, product, *stock});
+    }
+  }
+  if (!group.occurrences.empty()) group.occurrences.push_back(checker::GroupEnded{});
+  return std::move(group.occurrences);
+}
+
+}  // namespace penstock::simulation
