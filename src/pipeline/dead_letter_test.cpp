@@ -49,6 +49,18 @@ TEST_F(DeadLetters, ARedriveByOrderUsesANewKeyAndKeepsTheId) {
   expect_sound();
 }
 
+TEST(SmallBatches, ARedriveIsCarriedOutHoweverSmallABatchIs) {
+  World world({.pipeline = {.max_batch = 2}});
+  world.stock("PROD-1", 100);
+  world.gateway.script("pm_bad", EffectKind::charge, {{Act::permanent}});
+  const auto id = world.place(OrderBuilder(1).payment_method("pm_bad").placed(world.wall));
+  world.run_for(Duration::seconds(5));
+  ASSERT_TRUE(is_open_dead_letter(world.order(id)));
+  EXPECT_EQ(world.redrive({.orders = {id}}), 1U);
+  world.run_for(Duration::seconds(5));
+  EXPECT_EQ(world.status(id), Status::fulfilled);
+}
+
 TEST_F(DeadLetters, ARedriveByFilterTakesWhatMatches) {
   const auto down = make("pm_down");
   const auto bad = make("pm_bad");

@@ -1,5 +1,6 @@
 #include "pipeline/machine.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -51,7 +52,9 @@ void Pipeline::Machine::take_requests(Now now) {
 }
 
 void Pipeline::Machine::redrive_some(Now now) {
-  for (const domain::OrderId& id : redrives_.take(options_.max_batch / 4, now)) {
+  // A batch of the smallest size has no room to share, and redrives go on all the same.
+  const std::size_t share = std::max<std::size_t>(1, options_.max_batch / 4);
+  for (const domain::OrderId& id : redrives_.take(share, now)) {
     const auto stored = parts_.reader.find(id);
     if (!stored || !*stored) continue;
     auto advance = redrive((*stored)->order, now.wall);
