@@ -17,6 +17,7 @@ using Action = std::function<cli::ExitCode()>;
 void add_serve(CLI::App& app, Action& action);
 void add_gateway(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
+void add_simulate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_demo(CLI::App& app, Action& action);
 void add_orders(CLI::App& app, Action& action);

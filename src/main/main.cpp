@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   main::add_serve(app, action);
   main::add_gateway(app, action);
   main::add_check(app, action);
+  main::add_simulate(app, action);
   main::add_bench(app, action);
   main::add_demo(app, action);
   main::add_orders(app, action);
