@@ -38,6 +38,7 @@ NotificationStage::NotificationStage(Parts parts, CommitQueue& commits, Meter& m
 void NotificationStage::run(domain::Now now) {
   if (parts_.receipts != nullptr) take_copy_replies(now);
   if (parts_.notifier != nullptr) take_delivery_replies(now);
+  disable_webhooks(now);
   begin_unread(now);
   while (unread_.empty() && batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) {
     if (!take_batch(now)) break;
@@ -156,6 +157,7 @@ std::optional<domain::Instant> NotificationStage::next_due() const {
   }
   if (!unread_.empty() && (!due || read_again_at_ < *due)) due = read_again_at_;
   if (!unsent_.empty() && (!due || send_again_at_ < *due)) due = send_again_at_;
+  if (!gone_.empty() && (!due || disable_again_at_ < *due)) due = disable_again_at_;
   return due;
 }
 
@@ -171,7 +173,7 @@ void NotificationStage::finish(std::uint64_t sequence) {
 }
 
 void NotificationStage::send_deliveries(domain::Now now) {
-  const std::size_t held = sent_.size() + unsent_.size();
+  const std::size_t held = sent_.size() + unsent_.size() + gone_.size() + disabling_;
   if (held < domain::limits::kMaxDeliveriesInFlight) {
     auto due = parts_.store.take_deliveries(domain::limits::kMaxDeliveriesInFlight - held, now);
     if (due) unsent_.insert(unsent_.end(), due->begin(), due->end());
@@ -220,8 +222,7 @@ void NotificationStage::take_delivery_replies(domain::Now now) {
         end_attempt(sent, domain::Reason::delivery_failed, now);
         break;
       case ports::NotificationOutcome::gone:
-        disable_webhook(sent.tenant);
-        end_attempt(sent, domain::Reason::endpoint_gone, now);
+        gone_.push_back(sent);
         break;
     }
   }
@@ -240,14 +241,41 @@ void NotificationStage::end_attempt(const Sent& sent, domain::Reason reason, dom
   commits_.add(attempt, [](const auto&) {});
 }
 
-void NotificationStage::disable_webhook(const domain::TenantId& tenant) {
-  auto contract = parts_.reader.contract(tenant);
-  if (!contract || !contract->webhook || contract->webhook->disabled) return;
-  contract->webhook->disabled = true;
-  parts_.log.write(
-      ports::LogLevel::warning, "webhook disabled: its endpoint answered 410",
-      {{"tenant_id", tenant.str()}, {"code", to_string(domain::Reason::endpoint_gone)}});
-  commits_.add(ports::PutContract{tenant, std::move(*contract)}, [](const auto&) {});
+// A delivery that found its endpoint gone ends only once that is stored of the endpoint: else an
+// order would count as told that nobody was told of.
+void NotificationStage::disable_webhooks(domain::Now now) {
+  if (gone_.empty() || now.wall < disable_again_at_) return;
+  for (const Sent& sent : std::exchange(gone_, {})) {
+    auto contract = parts_.reader.contract(sent.tenant);
+    if (is_away(contract)) {
+      gone_.push_back(sent);
+      disable_again_at_ = now.wall + kPauseWithoutAStore;
+    } else if (wish_of(contract) == Wish::none) {
+      end_attempt(sent, domain::Reason::endpoint_gone, now);
+    } else {
+      disable_webhook(sent, std::move(*contract), now);
+    }
+  }
+}
+
+void NotificationStage::disable_webhook(const Sent& sent, domain::Contract contract,
+                                        domain::Now now) {
+  contract.webhook->disabled = true;
+  disabling_ += 1;
+  commits_.add(
+      ports::PutContract{sent.tenant, std::move(contract)}, [this, sent, now](const auto& result) {
+        disabling_ -= 1;
+        if (!result) {
+          // Asked again from the start: the contract may be another by then.
+          gone_.push_back(sent);
+          disable_again_at_ = now.wall + kPauseWithoutAStore;
+          return;
+        }
+        parts_.log.write(
+            ports::LogLevel::warning, "webhook disabled: its endpoint answered 410",
+            {{"tenant_id", sent.tenant.str()}, {"code", to_string(domain::Reason::endpoint_gone)}});
+        end_attempt(sent, domain::Reason::endpoint_gone, now);
+      });
 }
 
 }  // namespace penstock::pipeline

@@ -25,7 +25,8 @@ class NotificationStage {
   std::optional<domain::Instant> next_due() const;
 
   bool busy() const {
-    return !batches_.empty() || !sent_.empty() || !unread_.empty() || !unsent_.empty();
+    return !batches_.empty() || !sent_.empty() || !unread_.empty() || !unsent_.empty() ||
+           !gone_.empty() || disabling_ > 0;
   }
 
  private:
@@ -57,7 +58,8 @@ class NotificationStage {
   void take_delivery_replies(domain::Now now);
   void send_deliveries(domain::Now now);
   void end_attempt(const Sent& sent, domain::Reason reason, domain::Now now);
-  void disable_webhook(const domain::TenantId& tenant);
+  void disable_webhooks(domain::Now now);
+  void disable_webhook(const Sent& sent, domain::Contract contract, domain::Now now);
 
   Parts parts_;
   CommitQueue& commits_;
@@ -71,6 +73,9 @@ class NotificationStage {
   domain::Instant read_again_at_;
   std::vector<ports::Delivery> unsent_;  ///< taken, and not sent: the store was away
   domain::Instant send_again_at_;
+  std::vector<Sent> gone_;     ///< answered that their endpoint is gone, which is not stored yet
+  std::size_t disabling_ = 0;  ///< of those, with a commit that stores it
+  domain::Instant disable_again_at_;
 };
 
 }  // namespace penstock::pipeline

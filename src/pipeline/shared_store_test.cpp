@@ -301,5 +301,29 @@ TEST_F(SharedNotification, AnswersThatAreLostLeadToNoSecondDelivery) {
   EXPECT_TRUE(world.pipeline->idle());
 }
 
+TEST_F(SharedNotification, AnEndpointThatIsGoneIsDisabledAlsoThroughATroubledStore) {
+  world.notifier.outcomes = {ports::NotificationOutcome::gone};
+  const OrderId id = place();
+  bool asked = false;
+  world.store->before_apply = [&](std::span<const ports::Command> commands) {
+    if (asked || !std::holds_alternative<ports::PutContract>(commands.front())) return;
+    asked = true;
+    world.store->breaks = {Breaks::before};
+  };
+  world.run_for(Duration::milliseconds(50));
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(world.statistics().deliveries_waiting, 1U) << "not told, and not yet given up";
+  world.reader->away = true;
+  world.run_for(Duration::seconds(1));
+  EXPECT_EQ(world.statistics().deliveries_waiting, 1U);
+  world.reader->away = false;
+  world.run_for(Duration::seconds(1));
+  EXPECT_TRUE(
+      world.disk->reader().contract(domain::TenantId::unchecked("acme")).value().webhook->disabled);
+  EXPECT_EQ(world.stored(id).deliveries.back().reason, domain::Reason::endpoint_gone);
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
+  EXPECT_TRUE(world.pipeline->idle());
+}
+
 }  // namespace
 }  // namespace penstock::pipeline::testing
