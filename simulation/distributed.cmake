@@ -1,7 +1,11 @@
 # The parts of the distributed world: a shared database, its clients, nodes, and the world of them.
 target_sources(penstock_simulation PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/node_cluster.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/node_process.cpp
   ${CMAKE_CURRENT_LIST_DIR}/shared_database.cpp
-  ${CMAKE_CURRENT_LIST_DIR}/shared_store.cpp)
+  ${CMAKE_CURRENT_LIST_DIR}/shared_store.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/world_distributed.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/world_run.cpp)
 
 include(${PROJECT_SOURCE_DIR}/tests/contract/order_store_contract.cmake)
 penstock_test(shared_store_contract_test

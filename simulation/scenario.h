@@ -131,6 +131,11 @@ struct ClusterFaults {
   double double_wakeup = 0;
   double delay_wakeup = 0;
   double lease_seconds = 5;
+  double pauses = 0;  ///< a second: a node stands still, and goes on as if nothing had been
+  double pause_ms = 3'000;
+  double lost_nodes = 0;         ///< share of the nodes that others can do without
+  double database_restarts = 0;  ///< a second; every connection is cut
+  double database_down_ms = 200;
 };
 
 /// The pipeline's own options, shortened so that holds and retentions end within a run.

@@ -140,6 +140,11 @@ void draw_cluster(Draw& draw, ClusterFaults& k) {
   draw.maybe(k.double_wakeup, 0.05, 0.8);
   draw.maybe(k.delay_wakeup, 0.05, 0.8);
   k.lease_seconds = draw.amount(0.2, 30);
+  draw.maybe(k.pauses, 0.1, 5);
+  k.pause_ms = draw.amount(10, 20'000);
+  draw.maybe(k.lost_nodes, 0.1, 1, 0.25);
+  draw.maybe(k.database_restarts, 0.05, 2, 0.25);
+  k.database_down_ms = draw.amount(1, 3'000);
 }
 
 void draw_policy(Draw& draw, Policy& p) {

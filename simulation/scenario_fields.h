@@ -132,6 +132,11 @@ void for_each_cluster_field(AnyScenario& s, Visit visit) {
   visit("cluster", "double_wakeup", k.double_wakeup, kShare);
   visit("cluster", "delay_wakeup", k.delay_wakeup, kShare);
   visit("cluster", "lease_seconds", k.lease_seconds, kSeconds);
+  visit("cluster", "pauses", k.pauses, kTimesASecond);
+  visit("cluster", "pause_ms", k.pause_ms, kMilliseconds);
+  visit("cluster", "lost_nodes", k.lost_nodes, kShare);
+  visit("cluster", "database_restarts", k.database_restarts, kTimesASecond);
+  visit("cluster", "database_down_ms", k.database_down_ms, kMilliseconds);
 }
 
 template <typename AnyScenario, typename Visit>

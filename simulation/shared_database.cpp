@@ -138,6 +138,7 @@ std::vector<ports::CommandResult> SharedDatabase::apply(const NodeRun& run,
     }
   }
   fetch_new_work();
+  commits_ += 1;
   if (options_.flaw != Flaw::none) break_promises_after(sent, results);
   if (observer_ != nullptr) observer_->after_commit(results);
   return results;
@@ -196,6 +197,7 @@ void SharedDatabase::lease_order(const NodeRun& run, const domain::OrderId& orde
   const auto lost = orders_.lost.find(order);
   if (lost != orders_.lost.end() && lost->second.node != run.node) hit(Probe::lease_takeover);
   orders_.take(order, {run, clock_().wall + options_.lease});
+  claims_ += 1;
 }
 
 void SharedDatabase::release(const NodeRun& run, const domain::OrderId& order,
@@ -221,6 +223,7 @@ std::vector<ports::TerminalBatch> SharedDatabase::take_terminal_batches(const No
     const auto lost = batches_.lost.find(batch.sequence);
     if (lost != batches_.lost.end() && lost->second.node != run.node) hit(Probe::batch_takeover);
     batches_.take(batch.sequence, {run, clock_().wall + options_.lease});
+    claims_ += 1;
     taken.push_back(std::move(batch));
   }
   return taken;
@@ -241,6 +244,7 @@ std::vector<ports::Delivery> SharedDatabase::take_deliveries(const NodeRun& run,
       hit(Probe::delivery_takeover);
     }
     deliveries_.take(attempt, {run, now + options_.lease});
+    claims_ += 1;
     taken.push_back({.order = order,
                      .tenant = disk_->orders.at(order).order.tenant,
                      .attempt = attempt.second});

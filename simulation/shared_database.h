@@ -102,7 +102,11 @@ class SharedDatabase {
   /// Everything that is stored.
   const memory_store::MemoryDisk& disk() const { return *disk_; }
   domain::Now now() const { return clock_(); }
-  /// Leases that are held now.
+  /// Orders, batches and deliveries that were leased so far.
+  std::uint64_t claims() const { return claims_; }
+  /// Groups of commands that were applied so far.
+  std::uint64_t commits() const { return commits_; }
+  /// Leases of orders that are held now.
   std::size_t leases() const { return orders_.held.size(); }
 
   void set_observer(CommitObserver* observer) { observer_ = observer; }
@@ -204,6 +208,8 @@ class SharedDatabase {
   DueQueue waiting_deliveries_;                                    ///< not leased
   std::map<domain::OrderId, ports::StoredOrder> old_records_;      ///< for reads_old_records
   std::uint64_t accepts_ = 0;                                      ///< for forgets_accepts
+  std::uint64_t claims_ = 0;
+  std::uint64_t commits_ = 0;
   CommitObserver* observer_ = nullptr;
   ProbeCounts* probes_ = nullptr;
 };

@@ -3,6 +3,8 @@
 #include <type_traits>
 #include <variant>
 
+#include "domain/check.h"
+
 namespace penstock::simulation {
 
 using ports::StoreError;
@@ -14,8 +16,15 @@ Passage SharedStoreClient::leave(CallKind kind) const {
   return road_ == nullptr ? Passage::through : road_->leave(kind);
 }
 
-void SharedStoreClient::arrived(CallKind kind) const {
-  if (road_ != nullptr) road_->arrived(kind);
+Heard SharedStoreClient::arrived(CallKind kind, Passage passage) const {
+  if (passage != Passage::through && passage != Passage::slow_answer) return Heard::no;
+  return road_ == nullptr ? Heard::yes : road_->arrived(kind, passage);
+}
+
+// A read without an answer is one that was not made.
+bool SharedStoreClient::reads() const {
+  const Passage passage = leave(CallKind::read);
+  return passage == Passage::through || passage == Passage::slow_answer;
 }
 
 template <typename Call>
@@ -27,13 +36,11 @@ auto SharedStoreClient::call(CallKind kind, Call call) const
   }
   if constexpr (std::is_void_v<decltype(call())>) {
     call();
-    if (passage != Passage::through) return std::unexpected(StoreError::unavailable);
-    arrived(kind);
+    if (arrived(kind, passage) == Heard::no) return std::unexpected(StoreError::unavailable);
     return {};
   } else {
     auto answer = call();
-    if (passage != Passage::through) return std::unexpected(StoreError::unavailable);
-    arrived(kind);
+    if (arrived(kind, passage) == Heard::no) return std::unexpected(StoreError::unavailable);
     return answer;
   }
 }
@@ -41,30 +48,27 @@ auto SharedStoreClient::call(CallKind kind, Call call) const
 std::expected<std::vector<ports::CommandResult>, StoreError> SharedStoreClient::apply(
     std::span<ports::Command> commands, domain::Now) {
   const Passage passage = leave(CallKind::apply);
-  switch (passage) {
-    case Passage::refused:
-      return std::unexpected(StoreError::unavailable);
-    case Passage::request_lost:
-      return std::unexpected(StoreError::unknown_outcome);
-    case Passage::through: {
-      auto results = database_.apply(run_, commands);
-      arrived(CallKind::apply);
-      return results;
-    }
-    case Passage::answer_lost:
-    case Passage::late:
-      break;
+  if (passage == Passage::refused) return std::unexpected(StoreError::unavailable);
+  if (passage == Passage::request_lost) return std::unexpected(StoreError::unknown_outcome);
+  if (passage == Passage::through) {
+    auto results = database_.apply(run_, commands);
+    const Heard heard = arrived(CallKind::apply, passage);
+    PENSTOCK_CHECK(heard == Heard::yes, "an answer that is at once there is not cut off");
+    return results;
   }
   // The sender keeps its commands: what goes over the road is a copy.
   std::vector<ports::Command> sent(commands.begin(), commands.end());
-  if (passage == Passage::answer_lost) {
-    static_cast<void>(database_.apply(run_, sent));
-  } else {
+  if (passage == Passage::late) {
     road_->carry_late([&database = database_, run = run_, sent = std::move(sent)]() mutable {
       static_cast<void>(database.apply(run, sent));
     });
+    return std::unexpected(StoreError::unknown_outcome);
   }
-  return std::unexpected(StoreError::unknown_outcome);
+  auto results = database_.apply(run_, sent);
+  if (arrived(CallKind::apply, passage) == Heard::no) {
+    return std::unexpected(StoreError::unknown_outcome);
+  }
+  return results;
 }
 
 std::expected<std::vector<domain::Order>, StoreError> SharedStoreClient::claim(domain::Stage stage,
@@ -79,6 +83,7 @@ std::expected<std::optional<domain::Order>, StoreError> SharedStoreClient::claim
 }
 
 void SharedStoreClient::release(const domain::OrderId& order, domain::Instant due) {
+  if (road_ != nullptr) due = road_->database_time_of(due);
   // Where it gets lost, the lease runs out by itself.
   static_cast<void>(call(CallKind::take, [&] { database_.release(run_, order, due); }));
 }
@@ -98,12 +103,15 @@ std::expected<std::vector<ports::Delivery>, StoreError> SharedStoreClient::take_
 }
 
 ports::StoreDepth SharedStoreClient::depth() const {
-  if (leave(CallKind::read) == Passage::through) depth_ = database_.depth();
+  if (reads()) depth_ = database_.depth();
   return depth_;
 }
 
 std::optional<domain::Instant> SharedStoreClient::next_due() const {
-  if (leave(CallKind::read) == Passage::through) next_due_ = database_.next_due();
+  if (reads()) {
+    next_due_ = database_.next_due();
+    if (next_due_ && road_ != nullptr) next_due_ = road_->shown_at(*next_due_);
+  }
   return next_due_;
 }
 
@@ -111,47 +119,45 @@ std::expected<void, StoreError> SharedStoreClient::settled() {
   return call(CallKind::mark, [&] { database_.settled(run_); });
 }
 
-// A read without an answer is one that was not made.
-
 std::expected<std::optional<ports::StoredOrder>, StoreError> SharedStoreClient::find(
     const domain::OrderId& order) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.find(order);
 }
 
 std::expected<ports::OrderPage, StoreError> SharedStoreClient::list(
     const ports::OrderQuery& query) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.reader().list(query);
 }
 
 std::expected<ports::OrderPage, StoreError> SharedStoreClient::dead_letters(
     const ports::DeadLetterQuery& query) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.reader().dead_letters(query);
 }
 
 std::expected<ports::OrderPage, StoreError> SharedStoreClient::owed_refunds(
     std::optional<domain::OrderId> after, std::size_t limit) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.reader().owed_refunds(after, limit);
 }
 
 std::expected<std::optional<domain::Stock>, StoreError> SharedStoreClient::stock(
     const domain::TenantId& tenant, const domain::ProductId& product) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.reader().stock(tenant, product);
 }
 
 std::expected<domain::Contract, StoreError> SharedStoreClient::contract(
     const domain::TenantId& tenant) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.reader().contract(tenant);
 }
 
 std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>
 SharedStoreClient::contracts(const domain::TenantId& after, std::size_t limit) const {
-  if (leave(CallKind::read) != Passage::through) return std::unexpected(StoreError::unavailable);
+  if (!reads()) return std::unexpected(StoreError::unavailable);
   return database_.reader().contracts(after, limit);
 }
 

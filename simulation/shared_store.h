@@ -23,9 +23,13 @@ enum class Passage : std::uint8_t {
   through,
   refused,       ///< certainly never sent
   request_lost,  ///< sent and never arrived; its sender cannot know
+  slow_answer,   ///< carried out, and the answer takes its time; it may be cut off meanwhile
   answer_lost,   ///< carried out
   late,          ///< carried out after its sender has given it up
 };
+
+/// Whether an answer arrived in the end.
+enum class Heard : std::uint8_t { yes, no };
 
 /// What a node asks the database for.
 enum class CallKind : std::uint8_t { apply, claim, take, mark, read };
@@ -36,17 +40,20 @@ class DatabaseRoad {
   virtual ~DatabaseRoad() = default;
   /// Before a call leaves; may throw Crash.
   virtual Passage leave(CallKind kind) = 0;
-  /// After a call was carried out and its answer arrived; may throw Crash.
-  virtual void arrived(CallKind kind) = 0;
+  /// After a call was carried out whose passage was through or slow_answer; may throw Crash.
+  virtual Heard arrived(CallKind kind, Passage passage) = 0;
   /// Runs `call`, an apply whose passage is late, when it arrives.
   virtual void carry_late(std::move_only_function<void()> call) = 0;
+  /// What the node's clock shows at a time of the database's, and the other way round.
+  virtual domain::Instant shown_at(domain::Instant database_time) = 0;
+  virtual domain::Instant database_time_of(domain::Instant shown) = 0;
 };
 
 /// One process's client of the shared database: the order store as its pipeline sees it. A lost
 /// request or answer of an apply is `unknown_outcome`, of anything else `unavailable`: what a claim
 /// or a take leased is then found again when the lease ends. Time is the database's; the `now` that
-/// is passed in counts for nothing. Depths and times are the last known ones while the database
-/// cannot be reached. One thread.
+/// is passed in counts for nothing, and times that go over the road are spans from now. Depths and
+/// times are the last known ones while the database cannot be reached. One thread.
 class SharedStoreClient final : public ports::OrderStore, public ports::OrderReader {
  public:
   /// `database` and `road` outlive the client; without a road every call gets through.
@@ -89,7 +96,8 @@ class SharedStoreClient final : public ports::OrderStore, public ports::OrderRea
 
  private:
   Passage leave(CallKind kind) const;
-  void arrived(CallKind kind) const;
+  bool reads() const;
+  Heard arrived(CallKind kind, Passage passage) const;
   /// Makes a call that is carried out or not, and heard of or not.
   template <typename Call>
   auto call(CallKind kind, Call call) const -> std::expected<decltype(call()), ports::StoreError>;
