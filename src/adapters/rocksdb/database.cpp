@@ -92,6 +92,12 @@ class Database::Listener final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status != nullptr && !status->ok()) database_.stop(error_of(*status));
   }
+  // A full disk is resumed from whatever max_bgerror_resume_count says: memory tables are flushed
+  // and logs are synced once there is room. The store has stopped, and what failed is not retried.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    if (auto_recovery != nullptr) *auto_recovery = false;
+  }
 
  private:
   Database& database_;

@@ -275,6 +275,22 @@ TEST_F(RocksStoreTest, AFullDiskStopsTheStoreAndLosesNothingAcknowledged) {
   EXPECT_FALSE(store->reader().find(lost).value().has_value());
 }
 
+// RocksDB has a thread that resumes from a full disk once there is room, which is at once here.
+TEST_F(RocksStoreTest, AFullDiskIsNotResumedFromInTheBackground) {
+  for (int round = 0; round < 5; ++round) {
+    open();
+    accept();
+    files->fail_next(LogFault::append_without_space);
+    ports::Accept command;
+    command.commit.next = OrderBuilder(++numbers).placed(now.wall);
+    const int syncs = files->log_syncs();
+    ASSERT_FALSE(try_apply(command));
+    env->SleepForMicroseconds(50'000);
+    store.reset();
+    EXPECT_EQ(files->log_syncs(), syncs);
+  }
+}
+
 TEST_F(RocksStoreTest, ReadersSeeNothingOfAWriteThatFailed) {
   open();
   ASSERT_TRUE(try_apply(ports::SetStock{.tenant = domain::TenantId::unchecked("acme"),
