@@ -2,16 +2,18 @@
 
     crash.py PENSTOCK [--restarts N] [--seed N] [--seconds N] [--workers N]
 
-A gateway process of its own loses replies, fails and declines; clients keep ordering, repeating and
-cancelling; the server is killed again and again, sometimes while it recovers, and the gateway a few
-times too. Then the books are read: the server's answers, and `penstock check` over all that clients
-were told, the gateway's own ledger and the store. `--seconds` goes on until that time is over,
-however many restarts.
+A gateway process of its own loses replies, fails and declines; clients keep ordering, repeating,
+reading and cancelling; one tenant is told of every end by webhook; the server is killed again and
+again, sometimes while it recovers, and the gateway a few times too. Then the books are read: the
+server's answers, and `penstock check` over all that clients were told, the gateway's own ledger,
+what the webhooks' receiver saw, and the store. `--seconds` goes on until that time is over, however
+many restarts.
 """
 
 import argparse
 import asyncio
 import collections
+import json
 import random
 import sys
 import time
@@ -21,6 +23,8 @@ from harness import TERMINAL, Server, expect, wait_until
 from history import History
 from ledger import read_lines
 from load import Connection, Load, Mix
+from sinks import Sink
+from webhooks import SECRET, signatures
 
 PLENTY, SCARCE = 10_000_000, 25
 REPORTED_FAILURES = 3  # and then an order is dead-lettered, not before
@@ -44,7 +48,8 @@ class Storm:
     def start(self):
         """A server process; not ready yet."""
         return Server(self.ground, "--gateway", self.gateway.url, "--retry-base", "50ms",
-                      "--retry-cap", "400ms", "--gateway-timeout", "10s")
+                      "--retry-cap", "400ms", "--gateway-timeout", "10s",
+                      "--webhook-allow-private")
 
     def where(self):
         return self.server.address() if self.server else None
@@ -91,7 +96,12 @@ class OrdersUnderKill(harness.ProgramTest):
         self.history = History(self.ground.path / "history.jsonl")
         self.addCleanup(self.history.close)
         self.storm.server = self.storm.start().await_ready()
-        self._put_stock(self.storm.server.client())
+        self.sink = Sink()
+        self.addCleanup(self.sink.close)
+        client = self.storm.server.client()
+        self._put_stock(client)
+        self._subscribe(client)
+        client.close()
         self.load = Load(self.storm.where, options.seed, self.history, workers=options.workers,
                          mix=self.mix)
         asyncio.run(self._weather())
@@ -99,12 +109,14 @@ class OrdersUnderKill(harness.ProgramTest):
 
         client = self.storm.server.client()
         redriven = self._drain(client)
+        told = self._await_deliveries(client)
         self.history.quiescent()
         drained = time.monotonic()
         self.stored = {order["order_id"]: order for tenant in self.mix.tenants
                        for order in client.pages(f"/orders?tenant_id={tenant}&limit=500", "orders")}
         self.assertEqual(self.load.counts.failures, [])
         self._count(redriven)
+        print(f"{len(self.sink.arrivals)} deliveries of {told} ends")
         self._verify_orders(client)
         self._verify_restart(client)
         print(f"seconds: storm {stormed - began:.1f}, drain {drained - stormed:.1f}, "
@@ -128,6 +140,42 @@ class OrdersUnderKill(harness.ProgramTest):
                                            {"on_hand": amount, "tenant_id": tenant})
                         operation.complete(reply.status, reply.headers, reply.body)
                     expect(reply, 200)
+
+    def _subscribe(self, client):
+        """The first tenant's contract, with the default's rate, and where its ends are told."""
+        tenant, rate, burst = self.mix.tenants[0], 1000, 2000
+        with self.history.operation("put_contract", tenant, rate_per_second=str(rate),
+                                    burst=burst) as operation:
+            reply = client.put(f"/tenants/{tenant}", {
+                "rate_per_second": rate, "burst": burst,
+                "webhook": {"url": self.sink.url + "/ends", "secret": SECRET}})
+            operation.complete(reply.status, reply.headers, reply.body)
+        expect(reply, 200)
+        self.history.write("subscribed", tenant=tenant)
+
+    def _await_deliveries(self, client):
+        """Until the subscribed tenant was told of every end; the receiver's file for the judge."""
+        tenant = self.mix.tenants[0]
+        ended = {order["order_id"]
+                 for order in client.pages(f"/orders?tenant_id={tenant}&limit=500", "orders")}
+
+        def told():
+            return {json.loads(a.body)["data"]["order"]["order_id"]
+                    for a in list(self.sink.arrivals)}
+        wait_until(lambda: ended <= told(), "every end is delivered")
+        return len(ended)
+
+    def _write_deliveries(self):
+        path = self.ground.path / "webhooks.jsonl"
+        with open(path, "w", encoding="utf-8") as file:
+            for arrival in list(self.sink.arrivals):
+                sent, right = signatures(arrival)
+                order = json.loads(arrival.body)["data"]["order"]
+                file.write(json.dumps({
+                    "webhook_id": arrival.headers["webhook-id"], "order_id": order["order_id"],
+                    "status": order["status"], "answer": 204,
+                    "signature": "valid" if right in sent else "invalid"}) + "\n")
+        return path
 
     def _drain(self, client):
         """Until nothing is active; dead letters are sent through again. How many were."""
@@ -235,25 +283,24 @@ class OrdersUnderKill(harness.ProgramTest):
         self.assertEqual(self.storm.server.terminate(), 0)
         print(f"{len(with_key)} keys gave the same bytes after the restart")
         self.history.close()
-        print(self.ground.check(self.storm.gateway.ledger, history=self.history.path).strip())
+        print(self.ground.check(self.storm.gateway.ledger, history=self.history.path,
+                                webhooks=self._write_deliveries()).strip())
         self._verify_judge()
 
     def _verify_judge(self):
-        """The judge was not blind: the same history with one answer that no store gave is found."""
+        """The judge was not blind: the same history with an order that no store gave, and without
+        what the receiver of webhooks saw, is found."""
         acknowledged = next(s for s in self.load.submissions if s.order_id)
         forged = self.ground.path / "forged.jsonl"
         stranger = acknowledged.order_id[:-12] + "0" * 12
         forged.write_text(self.history.path.read_text().replace(acknowledged.order_id, stranger))
-        done = self.ground.run("check", "--data", str(self.ground.path / "data"), "--ledger",
-                               str(self.storm.gateway.ledger), "--history", str(forged))
+        done = self.ground.run("check", "--data", str(self.ground.path / "data"), "--json",
+                               "--ledger", str(self.storm.gateway.ledger),
+                               "--history", str(forged))
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
-        self.assertIn(f"acknowledged-is-stored: {stranger}", done.stdout)
-
-    async def _repeat_all(self, submissions):
-        connection = Connection(self.storm.where)
-        for submission in submissions:
-            await self.load.repeat(connection, submission)
-        connection.close()
+        broken = json.loads(done.stdout)["invariants"]
+        self.assertEqual(broken["acknowledged-is-stored"], 1, broken)
+        self.assertGreater(broken["ended-is-delivered"], 0, broken)
 
 
 if __name__ == "__main__":
