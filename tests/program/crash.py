@@ -302,6 +302,12 @@ class OrdersUnderKill(harness.ProgramTest):
         self.assertEqual(broken["acknowledged-is-stored"], 1, broken)
         self.assertGreater(broken["ended-is-delivered"], 0, broken)
 
+    async def _repeat_all(self, submissions):
+        connection = Connection(self.storm.where)
+        for submission in submissions:
+            await self.load.repeat(connection, submission)
+        connection.close()
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
