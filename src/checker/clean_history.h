@@ -213,6 +213,27 @@ class HistoryWriter {
   std::vector<FinalStore::StoredKey> keys_;
 };
 
+/// The same history as clients, gateway and receivers alone tell it.
+inline std::vector<Event> without_commits(std::vector<Event> events) {
+  std::erase_if(events, [](const Event& event) {
+    return std::holds_alternative<Committed>(event.what) ||
+           std::holds_alternative<KeyStored>(event.what) ||
+           std::holds_alternative<StockSet>(event.what) ||
+           std::holds_alternative<Restocked>(event.what) ||
+           std::holds_alternative<StockNow>(event.what) ||
+           std::holds_alternative<ContractStored>(event.what) ||
+           std::holds_alternative<GroupEnded>(event.what);
+  });
+  return events;
+}
+
+/// How such a history is judged; the contract is that of `open_tenant`.
+inline HistoryOptions final_only() {
+  return {
+      .store = StoreTap::final_only,
+      .default_contract = domain::BucketContract{.rate = {.micro_tokens = 1'000'000}, .burst = 3}};
+}
+
 inline Report judge(const std::vector<Event>& events, const FinalStore& store,
                     HistoryOptions options = {}) {
   History history(options);

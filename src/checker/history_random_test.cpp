@@ -411,6 +411,9 @@ TEST(RandomHistory, valid_histories_are_clean) {
     Report const report = judge(story.events, story.final_store());
     ASSERT_TRUE(report.clean()) << "seed " << seed << "\n" << told(report);
     ASSERT_GT(report.operations, 5U);
+    Report const told_by_clients =
+        judge(without_commits(story.events), story.final_store(), final_only());
+    ASSERT_TRUE(told_by_clients.clean()) << "seed " << seed << "\n" << told(told_by_clients);
   }
 }
 

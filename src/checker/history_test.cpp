@@ -120,21 +120,8 @@ void expect_broken(const Story& story, Invariant invariant, HistoryOptions optio
 
 /// The same store and clients, without the tap.
 Story without_tap(Story story) {
-  std::erase_if(story.events, [](const Event& event) {
-    return std::holds_alternative<Committed>(event.what) ||
-           std::holds_alternative<KeyStored>(event.what) ||
-           std::holds_alternative<StockSet>(event.what) ||
-           std::holds_alternative<Restocked>(event.what) ||
-           std::holds_alternative<StockNow>(event.what) ||
-           std::holds_alternative<ContractStored>(event.what) ||
-           std::holds_alternative<GroupEnded>(event.what);
-  });
+  story.events = without_commits(std::move(story.events));
   return story;
-}
-HistoryOptions final_only() {
-  return {
-      .store = StoreTap::final_only,
-      .default_contract = domain::BucketContract{.rate = {.micro_tokens = 1'000'000}, .burst = 3}};
 }
 
 TEST(History, a_correct_story_is_clean_with_and_without_the_stores_commits) {
