@@ -11,6 +11,8 @@ MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc)
 # Arguments for `make run` and `make mutants`, such as ARGS='--data /srv/penstock'.
 ARGS ?=
+# What `make simulate` and `make nightly` run.
+WORLDS ?= single distributed
 # Extra arguments for ctest, such as CTEST_ARGS='-R rocksdb'.
 CTEST_ARGS ?=
 # How long `make fuzz` runs each fuzzer, and the seed of its mutations.
@@ -51,6 +53,22 @@ test-asan: setup-sanitizers configure-debug ## the whole suite under ASan and UB
 test-tsan: setup-sanitizers configure-tsan ## the whole suite under TSan
 	cmake --build --preset tsan -j $(JOBS)
 	$(call CTEST,build/tsan,-LE '^soak$$')
+
+simulate: build ## 2 000 seeds of every simulated world
+	@for world in $(WORLDS); do \
+	  build/release/penstock simulate --world $$world --seeds 2000 --processes $(JOBS); \
+	done
+
+nightly: build ## 100 000 seeds of every simulated world, resumable, with every probe
+	mkdir -p build/nightly
+	@for world in $(WORLDS); do \
+	  build/release/penstock simulate --world $$world --seeds 100000 --processes 2 \
+	    --require-probes --resume build/nightly/$$world.state; \
+	  build/release/penstock simulate --world $$world --seeds 1000 --processes 1 | grep '^digest' \
+	    >build/nightly/$$world.first; \
+	  build/release/penstock simulate --world $$world --seeds 1000 --processes 2 | grep '^digest' | \
+	    cmp - build/nightly/$$world.first; \
+	done
 
 sanitize: setup-sanitizers configure-debug configure-tsan ## tests labelled `sanitize` under ASan, UBSan and TSan
 	@for preset in debug tsan; do \
@@ -94,6 +112,25 @@ coverage: setup-coverage configure-coverage ## line coverage of src/ in build/co
 soak: build ## the long tests
 	$(call CTEST,build/release,-L '^soak$$')
 
+# Seed and size of `make torture`, about 20 minutes on two cores.
+SEED ?= 20261122
+TORTURE_KILLS ?= 500
+TORTURE_FAULTS ?= 250
+TORTURE_ROUNDS ?= 6
+TORTURE_CUTS ?= 2000
+
+torture: setup-torture build ## real faults on the real binary: kills, failing disks, power cuts (SEED=...)
+	@export PYTHONDONTWRITEBYTECODE=1; \
+	export DISK_FAULT_LIBRARY=$(CURDIR)/build/release/tests/torture/libdisk_fault.so; \
+	export CLOCK_STEP_LIBRARY=$(CURDIR)/build/release/tests/torture/libclock_step.so; \
+	export PENSTOCK_POWER_CUT_SEED=$(SEED) PENSTOCK_POWER_CUTS=$(TORTURE_CUTS) \
+	  PENSTOCK_POWER_CUT_STRIDE=1; \
+	build/release/tests/torture/torture_power_cut_test; \
+	python3 tests/torture/kills.py build/release/penstock --seed $(SEED) --runs $(TORTURE_KILLS); \
+	python3 tests/torture/disk_errors.py build/release/penstock --seed $(SEED) --runs $(TORTURE_FAULTS); \
+	python3 tests/torture/weather.py build/release/penstock --seed $(SEED) --rounds $(TORTURE_ROUNDS); \
+	python3 tests/torture/disk_power.py build/release/penstock --seed $(SEED) --rounds $(TORTURE_ROUNDS)
+
 bench: build ## the micro benchmarks, each with its parameters
 	@found=0; for program in $$(find build/release/bench -maxdepth 1 -name '*_bench' -type f -executable); do \
 	  found=1; echo "== $$program"; $$program; done; \
@@ -105,7 +142,7 @@ mutants: setup ## plant each bug of tests/mutants and name what catches it (ARGS
 clean: ## remove every build
 	rm -rf build
 
-SETUPS := setup-lint setup-coverage setup-sanitizers setup-fuzz
+SETUPS := setup-lint setup-coverage setup-sanitizers setup-torture setup-fuzz
 .PHONY: $(SETUPS)
 $(SETUPS): setup-%: setup
 	@scripts/setup $*

@@ -15,7 +15,7 @@ namespace penstock::simulation {
 /// One run of one world.
 struct RunOptions {
   std::uint64_t seed = 1;
-  Scenario scenario;
+  Scenario scenario = {};
   std::FILE* trace = nullptr;  ///< gets every line of the trace, where given
   PlantedDefect defect = PlantedDefect::none;
 };
@@ -26,16 +26,16 @@ enum class Verdict : std::uint8_t { clean, safety, liveness };
 struct RunResult {
   std::uint64_t seed = 0;
   Verdict verdict = Verdict::clean;
-  std::string finding;     ///< invariant, subject and detail of what was found first
-  std::uint64_t step = 0;  ///< of the timeline, at the finding or the end
+  std::string finding = {};  ///< invariant, subject and detail of what was found first
+  std::uint64_t step = 0;    ///< of the timeline, at the finding or the end
   std::uint64_t digest = 0;
   std::uint64_t orders = 0;  ///< stored
   std::uint64_t operations = 0;
   std::uint64_t commits = 0;
   std::uint64_t crashes = 0;
-  domain::Duration virtual_time;
-  ProbeCounts probes;
-  std::vector<std::string> last_lines;  ///< of the trace, where something was found
+  domain::Duration virtual_time = {};
+  ProbeCounts probes = {};
+  std::vector<std::string> last_lines = {};  ///< of the trace, where something was found
 };
 
 }  // namespace penstock::simulation

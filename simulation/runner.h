@@ -20,10 +20,10 @@ struct RunnerOptions {
   int processes = 1;
   std::uint64_t shard = 0;  ///< of `shards`: only seeds with (seed - first) % shards == shard
   std::uint64_t shards = 1;
-  std::string resume;    ///< a file that keeps how far the run came; may not exist yet
-  std::string scenario;  ///< a file; empty: every seed draws its own
-  std::optional<std::int64_t> orders;  ///< instead of the scenario's
-  bool trace = false;                  ///< every line of the trace to stdout
+  std::string resume = {};    ///< a file that keeps how far the run came; may not exist yet
+  std::string scenario = {};  ///< a file; empty: every seed draws its own
+  std::optional<std::int64_t> orders = {};  ///< instead of the scenario's
+  bool trace = false;                       ///< every line of the trace to stdout
   bool require_probes = false;
 };
 
