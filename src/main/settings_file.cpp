@@ -2,10 +2,14 @@
 
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <optional>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <toml.hpp>
+
+#include "net/json.h"
 
 namespace penstock::main {
 namespace {
@@ -30,8 +34,12 @@ std::optional<std::string> text_of(const toml::value& value) {
 std::expected<SettingTexts, std::string> read_settings_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return std::unexpected(fmt::format("{} cannot be read", path));
+  std::string const whole{std::istreambuf_iterator<char>(file), {}};
+  // TOML is UTF-8, and toml11 reads beyond its buffer where a string is not.
+  if (!net::is_valid_utf8(whole)) return std::unexpected(fmt::format("{}: is not UTF-8", path));
   try {
-    toml::value const document = toml::parse(file, path);
+    std::istringstream source(whole);
+    toml::value const document = toml::parse(source, path);
     SettingTexts texts;
     for (auto const& [name, value] : document.as_table()) {
       auto const text = text_of(value);

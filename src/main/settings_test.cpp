@@ -171,7 +171,8 @@ TEST_F(SettingsFile, strings_numbers_and_booleans_become_setting_texts) {
 }
 
 TEST_F(SettingsFile, what_is_no_toml_or_no_setting_is_refused_with_the_files_name) {
-  for (const char* text : {"listen = ", "a = [1]", "[serve]\nlisten = \"x\"", "\xff\xfe"}) {
+  for (const char* text :
+       {"listen = ", "a = [1]", "[serve]\nlisten = \"x\"", "\xff\xfe", "data = 'a\xff'"}) {
     auto const texts = read(text);
     ASSERT_FALSE(texts) << text;
     EXPECT_NE(texts.error().find(path_.string()), std::string::npos) << texts.error();
