@@ -1,6 +1,7 @@
 #include "adapters/rocksdb/rocks_tuning.h"
 
 #include <algorithm>
+#include <cstdarg>
 
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -58,6 +59,15 @@ class KeyBeginning final : public rocksdb::SliceTransform {
   }
 };
 
+/// RocksDB's own log file aborts the process at its second line on a full disk. What matters of it
+/// comes back as a status, and is told in the program's log.
+class NoLogFile final : public rocksdb::Logger {
+ public:
+  NoLogFile() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 constexpr int kCacheShardBits = 2;
 constexpr std::uint64_t kRecompactSeconds = 7 * 24 * 3600;
 
@@ -93,9 +103,7 @@ rocksdb::DBOptions RocksTuning::database() const {
   database.bytes_per_sync = 1U << 20;
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
-  database.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  database.max_log_file_size = 4U << 20;
-  database.keep_log_file_num = 4;
+  database.info_log = std::make_shared<NoLogFile>();
   return database;
 }
 
