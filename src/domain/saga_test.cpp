@@ -217,6 +217,19 @@ TEST(Saga, APermanentErrorDeadLettersOnTheFirstAttempt) {
   EXPECT_EQ(marked.dead_letter->last_error, Reason::gateway_rejected);
 }
 
+TEST(Saga, ADeadLetterKeepsTheFirstErrorAndTheLast) {
+  const Order failed = with_failures(1);
+  const Order refused = order_in(after_effect(failed, EffectKind::charge,
+                                              {OutcomeKind::permanent, ""}, {}, at(failed.due), 1));
+  const Order marked = steps::close_charge(refused, failed.due).next;
+  ASSERT_TRUE(is_open_dead_letter(marked));
+  EXPECT_EQ(marked.dead_letter->attempts, 2);
+  EXPECT_EQ(marked.dead_letter->first_error, Reason::gateway_unavailable);
+  EXPECT_EQ(marked.dead_letter->last_error, Reason::gateway_rejected);
+  EXPECT_EQ(marked.dead_letter->first_failed_at, kStart);
+  EXPECT_EQ(marked.dead_letter->at, failed.due);
+}
+
 TEST(Saga, AnUnknownChargeIsAskedForUnderItsKeyAndNeverFailed) {
   const Order order = reserved();
   const Step step = after(order, EffectKind::charge, OutcomeKind::unknown);

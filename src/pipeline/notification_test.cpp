@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/limits.h"
 #include "domain/retry.h"
 #include "pipeline/testing/world.h"
 #include "tests/contract/order_builder.h"
@@ -150,6 +151,21 @@ TEST_F(Notification, ManyOrdersAreEachDeliveredOnce) {
   EXPECT_EQ(told.size(), 600U);
   EXPECT_EQ(world.notifier.requests.size(), 600U);
   EXPECT_EQ(world.receipts.copies.size(), 100U) << "one for each that had stock";
+}
+
+TEST_F(Notification, DeliveriesInFlightAreBounded) {
+  world.notifier.silent = true;
+  const auto place_many = [this](int orders) {
+    for (int order = 0; order < orders; ++order) world.submit(OrderBuilder(1).placed(world.wall));
+    world.settle();
+  };
+  place_many(100);
+  EXPECT_EQ(world.notifier.requests.size(), 100U);
+  place_many(300);
+  EXPECT_EQ(world.notifier.requests.size(), domain::limits::kMaxDeliveriesInFlight);
+  world.notifier.silent = false;
+  world.settle();
+  EXPECT_EQ(world.notifier.requests.size(), 400U);
 }
 
 }  // namespace
