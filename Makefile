@@ -119,6 +119,7 @@ TORTURE_FAULTS ?= 250
 TORTURE_ROUNDS ?= 6
 TORTURE_CUTS ?= 2000
 
+.PHONY: torture
 torture: setup-torture build ## real faults on the real binary: kills, failing disks, power cuts (SEED=...)
 	@export PYTHONDONTWRITEBYTECODE=1; \
 	export DISK_FAULT_LIBRARY=$(CURDIR)/build/release/tests/torture/libdisk_fault.so; \
