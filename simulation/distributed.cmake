@@ -13,3 +13,14 @@ penstock_test(shared_store_contract_test
     shared_store_contract_test.cpp
   LIBS penstock_order_store_contract penstock_simulation
   LABELS sanitize)
+penstock_test(shared_store_test
+  SOURCES
+    shared_store_test.cpp
+  LIBS penstock_simulation
+  LABELS sanitize)
+# A test names the one field that it is about.
+target_compile_options(shared_store_test PRIVATE -Wno-missing-field-initializers)
+penstock_test(world_distributed_test
+  SOURCES
+    world_distributed_test.cpp
+  LIBS penstock_simulation)

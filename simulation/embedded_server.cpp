@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "domain/check.h"
+
 namespace penstock::simulation {
 
 using domain::Duration;
@@ -19,18 +21,6 @@ constexpr Duration kDrainFor = Duration::seconds(5);
 constexpr Duration kShortestDowntime = Duration::milliseconds(1);
 
 }  // namespace
-
-pipeline::PipelineOptions pipeline_options_of(const Scenario& scenario) {
-  const Policy& policy = scenario.policy;
-  pipeline::PipelineOptions options;
-  options.max_batch = static_cast<std::size_t>(policy.max_batch);
-  options.saga.max_attempts = static_cast<int>(policy.max_attempts);
-  options.saga.backoff = {.base = span_of_ms(policy.backoff_base_ms),
-                          .cap = span_of_ms(policy.backoff_cap_ms)};
-  options.saga.gateway_key_retention = span_of_seconds(policy.gateway_key_retention_seconds);
-  options.saga.dead_letter_hold = span_of_seconds(policy.dead_letter_hold_seconds);
-  return options;
-}
 
 struct EmbeddedServer::Process {
   Process(EmbeddedServer& server, memory_store::MemoryStoreOptions options)
@@ -104,6 +94,11 @@ std::optional<checker::ProcessId> EmbeddedServer::submit(pipeline::Request reque
 
 const ports::OrderReader* EmbeddedServer::reader() {
   return process_ ? &process_->stored : nullptr;
+}
+
+const ports::OrderReader& EmbeddedServer::stored() const {
+  PENSTOCK_CHECK(process_ != nullptr, "at rest a process runs");
+  return process_->stored;
 }
 
 void EmbeddedServer::wake() {

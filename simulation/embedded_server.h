@@ -9,49 +9,35 @@
 
 #include "adapters/memory/memory_store.h"
 #include "pipeline/pipeline.h"
-#include "simulation/clients.h"
 #include "simulation/random_stream.h"
-#include "simulation/simulated_gateway.h"
-#include "simulation/simulated_peers.h"
+#include "simulation/servers.h"
 #include "simulation/simulated_store.h"
 #include "simulation/surroundings.h"
 
 namespace penstock::simulation {
 
-/// The peers of a world.
-struct Peers {
-  explicit Peers(Surroundings& around)
-      : gateway(around), fulfiller(around), receivers(around), copies(around) {}
-
-  SimulatedGateway gateway;
-  SimulatedFulfiller fulfiller;
-  SimulatedReceivers receivers;
-  SimulatedCopies copies;
-};
-
-/// The options that a scenario's policy gives a pipeline.
-pipeline::PipelineOptions pipeline_options_of(const Scenario& scenario);
-
 /// A machine on which one server process follows the other: starts, is polled when it asks to be or
 /// is woken, ends by crashes, failed syncs and clean restarts, and starts again. One thread.
-class EmbeddedServer final : public Front {
+class EmbeddedServer final : public Servers {
  public:
   EmbeddedServer(Surroundings& around, Peers& peers);
   ~EmbeddedServer() override;
 
-  void start();
+  void start() override;
 
   std::optional<checker::ProcessId> submit(pipeline::Request request) override;
   const ports::OrderReader* reader() override;
 
   /// Starts what the scenario says of crashes, restarts and clock jumps.
-  void start_misfortunes();
+  void start_misfortunes() override;
 
   /// True once a process runs that has nothing to do.
-  bool at_rest() const;
-  const Machine& machine() const { return machine_; }
-  domain::Instant wall() { return clock_.now().wall; }
-  std::uint64_t crashes() const { return crashes_; }
+  bool at_rest() const override;
+  const memory_store::MemoryDisk& disk() const override { return *machine_.disk; }
+  const ports::OrderReader& stored() const override;
+  domain::Instant wall() override { return clock_.now().wall; }
+  std::uint64_t crashes() const override { return crashes_; }
+  std::uint64_t commits() const override { return machine_.commits; }
 
  private:
   /// What lives and dies with one process.

@@ -138,7 +138,7 @@ NodeCluster::NodeCluster(Surroundings& around, Peers& peers, Flaw flaw)
     options.skew = random_.between(Duration{-skew.us}, skew);
     options.poll_interval = interval;
     if (random_.chance(faults.slow_node)) {
-      options.cycle = random_.between(Duration::milliseconds(5), Duration::milliseconds(50));
+      options.cycle = random_.between(Duration::milliseconds(2), Duration::milliseconds(20));
     }
     nodes_.push_back(std::make_unique<NodeProcess>(around_, commons_, options));
   }

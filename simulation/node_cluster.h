@@ -11,10 +11,10 @@
 #include "domain/order.h"
 #include "simulation/node_process.h"
 #include "simulation/random_stream.h"
+#include "simulation/servers.h"
 #include "simulation/shared_database.h"
 #include "simulation/store_tap.h"
 #include "simulation/surroundings.h"
-#include "simulation/world_run.h"
 
 namespace penstock::simulation {
 

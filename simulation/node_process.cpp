@@ -20,8 +20,9 @@ constexpr Duration kConnectAgain = Duration::milliseconds(50);
 /// How far the interval between polls that find nothing grows: while faults happen, and after.
 constexpr Duration kLongestInterval = Duration::seconds(2);
 constexpr Duration kLongestKindInterval = Duration::hours(1);
-/// A node that hung gets something done before it hangs again.
-constexpr Duration kSwiftAfterwards = Duration::milliseconds(200);
+/// A node that hung or stood still gets something done before it does so again: for as long as that
+/// took, and not less than this.
+constexpr Duration kShortestRespite = Duration::milliseconds(200);
 /// Of lost messages to the database, how many its sender knows never left; of lost answers, how
 /// many belong to a request that is still on its way.
 constexpr double kKnownLost = 0.5;
@@ -269,7 +270,7 @@ Passage NodeProcess::misfortune(CallKind kind) {
   }
   // A read hangs nobody: it is over before anything else happens.
   const bool may_hang =
-      in_process && kind != CallKind::read && around_.timeline.now() >= swift_until_;
+      in_process && kind != CallKind::read && around_.timeline.now() >= respite_until_;
   if (!may_hang || !fate_.chance(faults.delay)) return Passage::through;
   if (fate_.chance(0.5)) return Passage::slow_answer;
   const bool connected = hang(fate_.between(Duration{0}, span_of_ms(faults.delay_ms)));
@@ -309,7 +310,7 @@ bool NodeProcess::hang(Duration span) {
   const Instant until = around_.timeline.now() + span;
   if (commons_.hanging != nullptr) {
     standing_still_until_ = std::max(standing_still_until_, until);
-    swift_until_ = standing_still_until_ + kSwiftAfterwards;
+    respite_until_ = standing_still_until_ + std::max(span, kShortestRespite);
     return true;
   }
   const std::uint64_t database_starts = commons_.database_starts;
@@ -320,7 +321,7 @@ bool NodeProcess::hang(Duration span) {
   while (!over && around_.timeline.run_next()) {
   }
   commons_.hanging = nullptr;
-  swift_until_ = around_.timeline.now() + kSwiftAfterwards;
+  respite_until_ = around_.timeline.now() + std::max(span, kShortestRespite);
   if (std::exchange(to_be_killed_, false)) throw Crash{Probe::crash_between_polls};
   return database_reachable() && commons_.database_starts == database_starts;
 }
@@ -362,19 +363,23 @@ void NodeProcess::crash_sometime() {
 }
 
 void NodeProcess::pause() {
-  if (!process_ || around_.timeline.now() < standing_still_until_) return;
+  const Instant now = around_.timeline.now();
+  if (!process_ || now < standing_still_until_ || now < respite_until_) return;
   const Duration span = fate_.between(Duration{0}, span_of_ms(around_.scenario.cluster.pause_ms));
   around_.trace.note("node {} stands still for {} us", options_.number, span.us);
   around_.hit(Probe::node_paused);
-  standing_still_until_ = std::max(standing_still_until_, around_.timeline.now() + span);
+  standing_still_until_ = now + span;
+  respite_until_ = standing_still_until_ + std::max(span, kShortestRespite);
 }
 
 void NodeProcess::cut_off() {
-  if (around_.timeline.now() < cut_off_until_) return;
+  const Instant now = around_.timeline.now();
+  if (now < cut_off_until_ || now < connected_until_) return;
   const Duration span =
       fate_.between(Duration{0}, span_of_ms(around_.scenario.cluster.partition_ms));
   around_.trace.note("node {} is cut off for {} us", options_.number, span.us);
-  cut_off_until_ = std::max(cut_off_until_, around_.timeline.now() + span);
+  cut_off_until_ = now + span;
+  connected_until_ = cut_off_until_ + std::max(span, kShortestRespite);
 }
 
 // To another offset, not by another step: clocks of machines that share work are off by a bound.

@@ -10,8 +10,8 @@
 #include "checker/event.h"
 #include "domain/instant.h"
 #include "pipeline/pipeline.h"
-#include "simulation/embedded_server.h"
 #include "simulation/random_stream.h"
+#include "simulation/servers.h"
 #include "simulation/shared_database.h"
 #include "simulation/shared_store.h"
 #include "simulation/surroundings.h"
@@ -118,7 +118,8 @@ class NodeProcess final : private DatabaseRoad {
   bool to_be_killed_ = false;
   domain::Instant standing_still_until_;
   domain::Instant cut_off_until_;
-  domain::Instant swift_until_;  ///< hangs in no call
+  domain::Instant respite_until_;    ///< neither hangs nor stands still
+  domain::Instant connected_until_;  ///< is not cut off
   domain::Instant last_poll_;
   domain::Duration interval_;  ///< doubles while polls find nothing
   std::optional<domain::Instant> next_poll_;

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "adapters/memory/memory_store.h"
+
 namespace penstock::simulation {
 namespace {
 
@@ -170,6 +172,18 @@ class WorldRun {
 };
 
 }  // namespace
+
+pipeline::PipelineOptions pipeline_options_of(const Scenario& scenario) {
+  const Policy& policy = scenario.policy;
+  pipeline::PipelineOptions options;
+  options.max_batch = static_cast<std::size_t>(policy.max_batch);
+  options.saga.max_attempts = static_cast<int>(policy.max_attempts);
+  options.saga.backoff = {.base = span_of_ms(policy.backoff_base_ms),
+                          .cap = span_of_ms(policy.backoff_cap_ms)};
+  options.saga.gateway_key_retention = span_of_seconds(policy.gateway_key_retention_seconds);
+  options.saga.dead_letter_hold = span_of_seconds(policy.dead_letter_hold_seconds);
+  return options;
+}
 
 checker::HistoryOptions history_options_of(const Scenario& scenario) {
   checker::HistoryOptions options;

@@ -8,6 +8,7 @@
 
 #include "main/command.h"
 #include "simulation/runner.h"
+#include "simulation/world_distributed.h"
 #include "simulation/world_single.h"
 
 namespace penstock::main {
@@ -30,8 +31,8 @@ void add_simulate(CLI::App& app, Action& action) {
       "every step; exits with 20 (a run broke), 21 (an invariant does not hold), 22 "
       "(something never comes to rest), 23 (a required probe never fired)");
   auto const options = std::make_shared<simulation::RunnerOptions>();
-  options->run = simulation::run_single_world;
-  std::map<std::string, simulation::World> const worlds{{"single", simulation::World::single}};
+  std::map<std::string, simulation::World> const worlds{
+      {"single", simulation::World::single}, {"distributed", simulation::World::distributed}};
   command->add_option("--world", options->world, "which world to run")
       ->transform(CLI::CheckedTransformer(worlds, CLI::ignore_case));
   command->add_option("--seed", options->first_seed, "the first seed")->capture_default_str();
@@ -62,6 +63,9 @@ void add_simulate(CLI::App& app, Action& action) {
                     "fail if a rare branch of this world was never reached");
   command->callback([&action, options] {
     action = [options] {
+      options->run = options->world == simulation::World::single
+                         ? static_cast<simulation::RunWorld>(simulation::run_single_world)
+                         : static_cast<simulation::RunWorld>(simulation::run_distributed_world);
       return static_cast<cli::ExitCode>(simulation::run_seeds(*options, std::cout));
     };
   });

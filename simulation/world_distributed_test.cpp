@@ -1,0 +1,89 @@
+#include "simulation/world_distributed.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+namespace penstock::simulation {
+namespace {
+
+RunOptions drawn(std::uint64_t seed) {
+  RunOptions options;
+  options.seed = seed;
+  options.scenario = Scenario::drawn(seed, World::distributed);
+  return options;
+}
+
+TEST(DistributedWorld, WithoutFaultsEveryOrderEndsAndNothingIsFound) {
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    RunOptions options;
+    options.seed = seed;
+    const RunResult result = run_distributed_world(options);
+    EXPECT_EQ(result.verdict, Verdict::clean) << seed << ": " << result.finding;
+    EXPECT_GE(result.orders, 50U);
+    EXPECT_EQ(result.crashes, 0U);
+  }
+}
+
+TEST(DistributedWorld, DrawnWorldsAreClean) {
+  std::uint64_t crashes = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    const RunResult result = run_distributed_world(drawn(seed));
+    EXPECT_EQ(result.verdict, Verdict::clean) << seed << ": " << result.finding;
+    crashes += result.crashes;
+  }
+  EXPECT_GT(crashes, 0U);
+}
+
+TEST(DistributedWorld, TheSameSeedMakesTheSameTrace) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const RunResult first = run_distributed_world(drawn(seed));
+    const RunResult again = run_distributed_world(drawn(seed));
+    EXPECT_EQ(first.digest, again.digest) << seed;
+    EXPECT_EQ(first.step, again.step) << seed;
+    EXPECT_EQ(first.probes, again.probes) << seed;
+    EXPECT_NE(first.digest, run_distributed_world(drawn(seed + 1'000)).digest);
+  }
+}
+
+// A lease is for efficiency: versions, keys and close are what safety rests on.
+TEST(DistributedWorld, LeasesThatEndAtOnceHarmNothing) {
+  ProbeCounts probes;
+  for (std::uint64_t seed = 1; seed <= 15; ++seed) {
+    RunOptions options = drawn(seed);
+    options.scenario.cluster.lease_seconds = 0.02;
+    options.scenario.gateway.latency_ms = 30;
+    const RunResult result = run_distributed_world(options);
+    EXPECT_EQ(result.verdict, Verdict::clean) << seed << ": " << result.finding;
+    probes.merge(result.probes);
+  }
+  EXPECT_GT(probes.of(Probe::lease_takeover), 0U);
+  EXPECT_GT(probes.of(Probe::zombie_fenced), 0U);
+}
+
+class PlantedFlaw : public ::testing::TestWithParam<std::pair<std::string, Flaw>> {};
+
+TEST_P(PlantedFlaw, OfTheDatabaseIsFound) {
+  constexpr std::uint64_t kSeeds = 200;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const RunResult result = run_distributed_world(drawn(seed), {.flaw = GetParam().second});
+    if (result.verdict == Verdict::clean) continue;
+    EXPECT_FALSE(result.finding.empty());
+    EXPECT_FALSE(result.last_lines.empty());
+    return;
+  }
+  FAIL() << "none of " << kSeeds << " seeds shows it";
+}
+
+INSTANTIATE_TEST_SUITE_P(Database, PlantedFlaw,
+                         ::testing::Values(std::pair("IgnoresVersions", Flaw::ignores_versions),
+                                           std::pair("ForgetsAccepts", Flaw::forgets_accepts),
+                                           std::pair("ForgetsKeys", Flaw::forgets_keys),
+                                           std::pair("DropsDeliveries", Flaw::drops_deliveries),
+                                           std::pair("ReadsOldRecords", Flaw::reads_old_records)),
+                         [](const auto& instance) { return instance.param.first; });
+
+}  // namespace
+}  // namespace penstock::simulation
