@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -185,6 +186,47 @@ TEST_F(PowerCut, ARecoveryThatIsCutOffLosesNothing) {
     SCOPED_TRACE(describe(options, first_seed() + 7));
     expect_same_after_a_cut_recovery(options, random);
   }
+}
+
+// A log that ends at a damaged record looks like one that was torn there, so that a flip in a log
+// may cut its end off; no flip anywhere makes a state that never was.
+TEST_F(PowerCut, AFlippedByteIsReportedOrChangesNothingOrEndsALog) {
+  journal = record({.seed = first_seed() + 3, .batches = 60});
+  std::mt19937_64 random(first_seed());
+  std::vector<std::string> paths;
+  for (const auto& [path, bytes] : journal.content) {
+    if (!bytes.empty()) paths.push_back(path);
+  }
+  const std::size_t last = journal.marks.size() - 1;
+  int reported = 0;
+  int unchanged = 0;
+  int ended_early = 0;
+  for (std::uint64_t i = 0; i < 2 * cuts_of_a_seed() && !HasFailure(); ++i) {
+    DiskContent content = journal.content;
+    const std::string& path = paths[random() % paths.size()];
+    std::string& bytes = content[path];
+    const std::size_t at = random() % bytes.size();
+    bytes[at] = static_cast<char>(bytes[at] ^ (1 << random() % 8));
+    SCOPED_TRACE(fmt::format("byte {} of {} in {}", at, bytes.size(), path));
+    RecordedDisk disk(content);
+    if (start_once(journal.options, disk)) {
+      ++reported;
+      continue;
+    }
+    const auto found = read_store(journal.options.path, disk.env());
+    if (!found || !found->corrupt.empty()) {
+      ++reported;
+      continue;
+    }
+    const auto batch = batch_of(found->state);
+    ASSERT_TRUE(batch) << "misread: " << ::testing::PrintToString(found->state);
+    const bool is_log = path.ends_with(".log");
+    EXPECT_TRUE(*batch == last || is_log) << "only batch " << *batch << " of " << last;
+    (*batch == last ? unchanged : ended_early) += 1;
+  }
+  fmt::print("{} flips: {} reported, {} changed nothing, {} ended a log\n",
+             reported + unchanged + ended_early, reported, unchanged, ended_early);
+  EXPECT_GE(reported, 1);
 }
 
 // The model is worth something only if it can tell states apart and the disk does write files.

@@ -143,7 +143,7 @@ class Weather(harness.ProgramTest):
         books, server, flags = self.begin()
         self.stop(server)
         ends = collections.Counter()
-        for megabytes in [self.random.choice((12, 16, 20, 28, 40)) for _ in
+        for megabytes in [self.random.choice((3, 4, 5, 6, 8, 12)) for _ in
                           range(2 * options.rounds)]:
             limit.write_text(str(megabytes << 20))
             server = session.Server(self.ground, *FLAGS, *flags)
