@@ -35,7 +35,7 @@ class Front {
 };
 
 /// All clients and operators of a world: they send what the scenario's workload says, follow up,
-/// repeat under the same key what got no answer or was refused for now, and tell the judge what
+/// repeat under the same key what got no answer or was refused for a time, and tell the judge what
 /// they asked and were told. One thread; outlives the processes.
 class Clients {
  public:

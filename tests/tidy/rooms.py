@@ -75,10 +75,15 @@ def include_direction(tree):
                 yield Complaint(path, line, "direction", f"{here} may not see {room(target)}")
 
 
+def _listing_of(target):
+    return f"{'' if target == 'simulation' else 'src/'}{target}/CMakeLists.txt"
+
+
 def link_direction(tree):
     """What a folder's CMakeLists.txt links obeys the same direction as what it includes."""
     rooms = {}
     listings = [f for f in tree.below(("src",), ("CMakeLists.txt",)) if f.count("/") > 1]
+    listings += tree.below(("simulation",), ("CMakeLists.txt",))
     declaration = re.compile(r"penstock_library\(\s*(\w+)(.*?)\)", re.DOTALL)
     for path in listings:
         for match in declaration.finditer(tree.text(path)):
@@ -91,7 +96,7 @@ def link_direction(tree):
                 target = rooms.get(name)
                 if target is None:
                     yield Complaint(path, line, "direction", f"links the unknown {name}")
-                elif not allowed(path, f"src/{target}/CMakeLists.txt"):
+                elif not allowed(path, _listing_of(target)):
                     yield Complaint(path, line, "direction",
                                     f"{room(path)} may not link {name} of {target}")
 
