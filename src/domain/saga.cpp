@@ -57,6 +57,7 @@ bool is_exhausted(const Order& order, const SagaPolicy& policy) {
          order.last_error == Reason::interrupted;
 }
 
+// At the time of its event: a worker whose clock is behind dead-letters nothing before it failed.
 DeadLetter mark_of(const Order& order, Stage stage, Instant now) {
   return {.state = DeadLetterState::open,
           .stage = stage,
@@ -64,7 +65,7 @@ DeadLetter mark_of(const Order& order, Stage stage, Instant now) {
           .last_error = order.last_error,
           .attempts = order.attempts,
           .first_failed_at = order.first_failed_at,
-          .at = now};
+          .at = std::max(order.updated_at, now)};
 }
 
 /// Into cancelling; what is held goes back in the same commit, only money waits.
@@ -120,7 +121,7 @@ Advance dead_lettered(const Order& order, Stage stage, const SagaPolicy& policy,
   Order next = moved(order, {order.status, stage, Reason::dead_lettered, order.attempts}, now);
   next.dead_letter = mark_of(order, stage, now);
   next.reason = order.last_error;
-  next.due = now + policy.dead_letter_hold;
+  next.due = next.dead_letter->at + policy.dead_letter_hold;
   return {std::move(next)};
 }
 

@@ -256,5 +256,20 @@ TEST(SagaWalk, TheInvariantsHoldWhateverGoesWrongInWhateverOrder) {
   EXPECT_GT(replaced_keys, 50);
 }
 
+// Workers that share a store have clocks of their own.
+TEST(SagaOfManyWorkers, TimesOfOneOrderDoNotGoBackWhereAClockIsBehind) {
+  namespace steps = store_contract::steps;
+  const Instant behind = kStart - Duration::seconds(2);
+  const Order reserved = steps::next(OrderBuilder(1).placed(kStart), kStart).next;
+  const Order refused = steps::refuse(reserved, kStart).next;
+  const Order marked = steps::close_charge(refused, behind).next;
+  ASSERT_TRUE(is_open_dead_letter(marked));
+  EXPECT_EQ(marked.dead_letter->first_failed_at, kStart);
+  EXPECT_EQ(marked.dead_letter->at, kStart);
+  EXPECT_EQ(marked.updated_at, kStart);
+  EXPECT_EQ(marked.due, kStart + SagaPolicy{}.dead_letter_hold);
+  EXPECT_EQ(marked.timeline.back().at, marked.dead_letter->at);
+}
+
 }  // namespace
 }  // namespace penstock::domain
