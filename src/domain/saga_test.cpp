@@ -87,6 +87,17 @@ TEST(Saga, APlacedOrderReservesAndOpensItsCharge) {
   EXPECT_EQ(advance.next.charge_since, kStart);
 }
 
+TEST(Saga, TheSmallestTotalIsChargedAndNoneIsNot) {
+  Order cent = placed();
+  cent.total.minor_units = 1;
+  const Order open = steps::next(cent, kStart).next;
+  EXPECT_EQ(open.charge, Charge::open);
+  EXPECT_EQ(effect_in(next_of(open, kStart)), EffectKind::charge);
+  Order free = placed();
+  free.total.minor_units = 0;
+  EXPECT_EQ(steps::next(free, kStart).next.charge, Charge::none);
+}
+
 TEST(Saga, ARejectedOrderHeldNothing) {
   const Advance advance = reject(placed(), Reason::unknown_product, kStart);
   EXPECT_EQ(advance.next.status, Status::rejected);
@@ -444,6 +455,17 @@ TEST(Saga, AHookAcceptsRefusesOrIsAsked) {
   EXPECT_FALSE(refused.dead_letter) << "a refusal is an answer, not a failure";
   EXPECT_EQ(effect_in(after(order, EffectKind::fulfill, OutcomeKind::unknown)),
             EffectKind::find_fulfillment);
+}
+
+TEST(Saga, AQuestionToTheHookThatFailsDecidesNothing) {
+  const Order order = charged(FulfillmentMode::hook);
+  for (const EffectKind kind : {EffectKind::find_fulfillment, EffectKind::close_fulfillment}) {
+    for (const OutcomeKind outcome :
+         {OutcomeKind::transient, OutcomeKind::permanent, OutcomeKind::unknown,
+          OutcomeKind::not_found, OutcomeKind::unavailable}) {
+      EXPECT_TRUE(waits(after(order, kind, outcome))) << "it may have been accepted";
+    }
+  }
 }
 
 TEST(Saga, AHookThatFailsThreeTimesIsCompensatedAndTheMarkStaysAsTheRecord) {

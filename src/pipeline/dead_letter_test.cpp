@@ -61,6 +61,27 @@ TEST(SmallBatches, ARedriveIsCarriedOutHoweverSmallABatchIs) {
   EXPECT_EQ(world.status(id), Status::fulfilled);
 }
 
+TEST_F(DeadLetters, ARedriveByFilterGoesOnBehindItsFirstPage) {
+  constexpr std::size_t kOrders = domain::limits::kMaxPage + 10;
+  world.stock("PROD-1", kOrders);
+  for (std::size_t order = 0; order < kOrders; ++order) {
+    world.submit(OrderBuilder(1).payment_method("pm_bad").placed(world.wall));
+  }
+  world.run_for(Duration::seconds(5));
+  EXPECT_EQ(world.redrive({}), kOrders);
+}
+
+TEST_F(DeadLetters, OfTwoDiscardsAtOnceOneIsAcknowledged) {
+  const auto id = make();
+  std::vector<bool> answers;
+  for (int request = 0; request < 2; ++request) {
+    world.pipeline->submit(
+        Discard{id, [&](const auto& result) { answers.push_back(result.has_value()); }});
+  }
+  world.settle();
+  EXPECT_EQ(answers, (std::vector{true, false}));
+}
+
 TEST_F(DeadLetters, ARedriveByFilterTakesWhatMatches) {
   const auto down = make("pm_down");
   const auto bad = make("pm_bad");

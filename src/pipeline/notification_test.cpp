@@ -100,6 +100,7 @@ TEST_F(Notification, AnEndpointThatIsGoneIsDisabledAndAskedNoMore) {
   EXPECT_TRUE(
       world.disk->reader().contract(domain::TenantId::unchecked("acme")).value().webhook->disabled);
   EXPECT_EQ(world.log.count("webhook disabled: its endpoint answered 410"), 1U);
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
   place();
   world.run_for(Duration::hours(1));
   EXPECT_EQ(world.notifier.requests.size(), 1U);
@@ -114,6 +115,29 @@ TEST_F(Notification, OfATenantWithoutAWebhookIsTheLogAlone) {
   EXPECT_TRUE(world.notifier.requests.empty());
   EXPECT_EQ(world.log.count("order ended"), 1U);
   EXPECT_EQ(deliveries(id), std::vector{Reason::delivered});
+}
+
+TEST_F(Notification, EachTenantOfABatchHasItsOwnWebhookOrNone) {
+  world.stock("PROD-1", 5, "other");
+  for (const char* tenant : {"acme", "other", "acme"}) {
+    world.submit(OrderBuilder(1).tenant(tenant).placed(world.wall));
+  }
+  world.settle();
+  ASSERT_EQ(world.notifier.requests.size(), 2U);
+  for (const auto& request : world.notifier.requests) EXPECT_EQ(request.order.tenant.str(), "acme");
+  for (const auto& stored : world.disk->orders()) {
+    EXPECT_EQ(stored.deliveries.size(), stored.order.tenant.str() == "acme" ? 2U : 1U);
+  }
+}
+
+TEST_F(Notification, ACopyIsSentOnceUntilItIsAnswered) {
+  world.receipts.failures = 1;
+  place();
+  world.settle();
+  EXPECT_EQ(world.receipts.attempts, 1U);
+  world.receipts.silent = true;
+  for (int second = 0; second < 60; ++second) world.run_for(Duration::seconds(1));
+  EXPECT_EQ(world.receipts.attempts, 2U);
 }
 
 TEST_F(Notification, ReceiptsAreCopiedByteForByteAndRetriedWithoutLimit) {

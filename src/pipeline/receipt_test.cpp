@@ -14,7 +14,7 @@ domain::Order fulfilled() {
       store_contract::OrderBuilder(1).item("PROD-1", 2, 1'050).item("PROD-2", 1, 5).placed(now);
   order = steps::next(order, now).next;
   order = steps::capture(order, now).next;
-  return steps::next(order, now).next;
+  return steps::next(order, now + domain::Duration::seconds(61)).next;
 }
 
 TEST(Receipt, IsTheseBytes) {
@@ -24,7 +24,7 @@ TEST(Receipt, IsTheseBytes) {
   EXPECT_EQ(render_receipt(order),
             R"({"receipt_id":"rcpt_)" + id + R"(","order_id":")" + id +
                 R"(","tenant_id":"acme","customer_id":"cust-1",)"
-                R"("issued_at":"2025-11-22T16:00:00.000000Z","items":[)"
+                R"("issued_at":"2025-11-22T16:01:01.000000Z","items":[)"
                 R"({"product_id":"PROD-1","quantity":2,"unit_price":"10.50"},)"
                 R"({"product_id":"PROD-2","quantity":1,"unit_price":"0.05"}],)"
                 R"("total":{"amount":"21.05","minor_units":2105,"currency":"USD"},)"

@@ -86,6 +86,19 @@ TEST_F(SharedStore, ACommitThatLandedOnceStaysLandedWhateverHappensToLaterTries)
   EXPECT_EQ(ended(Status::fulfilled), 1U);
 }
 
+TEST_F(SharedStore, ACommitThatLandedStaysLandedAlsoWhereTheStoreIsThenAway) {
+  const OrderId id = place();
+  world.store->breaks = {Breaks::after};
+  world.run_for(Duration::milliseconds(50));
+  world.store->away = true;
+  world.run_for(Duration::milliseconds(200));
+  world.store->away = false;
+  world.run_for(Duration::seconds(1));
+  EXPECT_EQ(world.status(id), Status::fulfilled);
+  EXPECT_EQ(world.statistics().stale_commits, 0U);
+  EXPECT_EQ(ended(Status::fulfilled), 1U);
+}
+
 TEST_F(SharedStore, ALandedCommitIsRecognizedAlsoWhereItsOrderMovedOnSince) {
   world.options.pipeline.stages.fulfillment = false;
   world.restart();
@@ -298,6 +311,20 @@ TEST_F(SharedNotification, AnswersThatAreLostLeadToNoSecondDelivery) {
   EXPECT_EQ(world.notifier.requests.size(), 1U);
   EXPECT_EQ(world.stored(id).deliveries.size(), 2U) << "the end, and one attempt";
   EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
+  EXPECT_TRUE(world.pipeline->idle());
+}
+
+TEST_F(SharedNotification, ABatchThatIsHandedOutAgainIsWorkedOffOnce) {
+  world.receipts.silent = true;
+  place();
+  world.run_for(Duration::seconds(1));
+  ASSERT_EQ(world.receipts.attempts, 1U);
+  world.store->hands_out_again = true;
+  world.run_for(Duration::seconds(1));
+  world.receipts.silent = false;
+  world.run_for(Duration::seconds(1));
+  EXPECT_EQ(world.receipts.attempts, 1U);
+  EXPECT_EQ(world.notifier.requests.size(), 1U);
   EXPECT_TRUE(world.pipeline->idle());
 }
 

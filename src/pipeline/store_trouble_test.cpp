@@ -104,6 +104,27 @@ TEST(StoreTrouble, ACancelWaitsForAStoreThatIsAway) {
   EXPECT_EQ(world.status(id), Status::cancelled);
 }
 
+TEST(StoreTrouble, WhatWasNotSyncedIsNotAcknowledged) {
+  for (const FailedWrite write : {FailedWrite::lost, FailedWrite::landed}) {
+    World world;
+    world.stock("PROD-1", 10);
+    world.gateway.latency = Duration::seconds(1);
+    const auto flying = world.place(draft());
+    world.run_for(Duration::milliseconds(900));
+    world.disk->fail_next_write(StoreError::stopped, write);
+    std::optional<std::expected<domain::Order, Refusal>> cancelled;
+    std::optional<std::expected<domain::Stock, Refusal>> set;
+    world.pipeline->submit(CancelOrder{flying, [&](auto result) { cancelled = result; }});
+    world.pipeline->submit(SetStock{domain::TenantId::unchecked("acme"),
+                                    domain::ProductId::unchecked("PROD-1"), 7,
+                                    [&](auto result) { set = result; }});
+    world.settle();
+    ASSERT_TRUE(cancelled && set);
+    EXPECT_EQ(cancelled->error(), Refusal::abandoned);
+    EXPECT_EQ(set->error(), Refusal::abandoned);
+  }
+}
+
 TEST(StoreTrouble, AFullDiskIsToldApart) {
   World world;
   world.disk->fail_next_write(StoreError::full_disk, FailedWrite::lost);

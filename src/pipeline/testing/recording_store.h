@@ -36,9 +36,10 @@ class RecordingStore final : public ports::OrderStore {
   std::function<void()> after_apply;
   std::function<void()> before_mark;
   std::function<void(ports::StoreDepth&)> adjust_depth;
-  bool away = false;          ///< `apply` answers unavailable
-  bool claims_away = false;   ///< claims and takes do
-  std::deque<Breaks> breaks;  ///< of the next batches: each answers unknown_outcome
+  bool away = false;             ///< `apply` answers unavailable
+  bool claims_away = false;      ///< claims and takes do
+  bool hands_out_again = false;  ///< the terminal batches that were taken last, once
+  std::deque<Breaks> breaks;     ///< of the next batches: each answers unknown_outcome
   std::vector<std::size_t> batches;
 
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
@@ -80,7 +81,11 @@ class RecordingStore final : public ports::OrderStore {
   std::expected<std::vector<ports::TerminalBatch>, ports::StoreError> take_terminal_batches(
       std::size_t limit) override {
     if (claims_away) return std::unexpected(ports::StoreError::unavailable);
-    return store_.take_terminal_batches(limit);
+    auto taken = store_.take_terminal_batches(limit);
+    if (!taken) return taken;
+    if (!taken->empty()) last_taken_ = *taken;
+    if (taken->empty() && hands_out_again) *taken = std::exchange(last_taken_, {});
+    return taken;
   }
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
       std::size_t limit, domain::Now now) override {
@@ -98,6 +103,7 @@ class RecordingStore final : public ports::OrderStore {
 
  private:
   ports::OrderStore& store_;
+  std::vector<ports::TerminalBatch> last_taken_;
 };
 
 /// Another reader, which may be made unavailable.

@@ -106,8 +106,9 @@ class ScriptedReceipts final : public ports::ReceiptStore {
   std::size_t failures = 0;
   std::size_t attempts = 0;
   std::map<domain::OrderId, std::string> copies;
+  bool silent = false;  ///< keeps its answers until it is so no more
 
-  bool has_replies() const { return !replies_.empty(); }
+  bool has_replies() const { return !silent && !replies_.empty(); }
   void disconnect() { replies_.clear(); }
 
   void submit(std::span<ports::ReceiptCopy> incoming) override {
@@ -124,6 +125,7 @@ class ScriptedReceipts final : public ports::ReceiptStore {
     }
   }
   void poll(std::vector<ports::CopyReply>& replies) override {
+    if (silent) return;
     replies.insert(replies.end(), replies_.begin(), replies_.end());
     replies_.clear();
   }
