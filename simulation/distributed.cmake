@@ -24,3 +24,5 @@ penstock_test(world_distributed_test
   SOURCES
     world_distributed_test.cpp
   LIBS penstock_simulation)
+target_compile_definitions(world_distributed_test PRIVATE
+  PENSTOCK_REGRESSIONS="${CMAKE_CURRENT_LIST_DIR}/regressions/distributed")

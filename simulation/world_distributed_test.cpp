@@ -63,6 +63,26 @@ TEST(DistributedWorld, LeasesThatEndAtOnceHarmNothing) {
   EXPECT_GT(probes.of(Probe::zombie_fenced), 0U);
 }
 
+ProbeCounts probes_of_clean_runs(const std::string& file) {
+  ProbeCounts probes;
+  const auto scenario = read_scenario(PENSTOCK_REGRESSIONS "/" + file);
+  EXPECT_TRUE(scenario) << (scenario ? "" : scenario.error());
+  for (std::uint64_t seed = 1; scenario && seed <= 20; ++seed) {
+    RunOptions options;
+    options.seed = seed;
+    options.scenario = *scenario;
+    const RunResult result = run_distributed_world(options);
+    EXPECT_EQ(result.verdict, Verdict::clean) << file << " " << seed << ": " << result.finding;
+    probes.merge(result.probes);
+  }
+  return probes;
+}
+
+TEST(DistributedWorld, WhatWasFoundOnceStaysFixed) {
+  EXPECT_GT(probes_of_clean_runs("dead-letter-behind-a-clock.toml").of(Probe::dead_letter), 0U);
+  EXPECT_GT(probes_of_clean_runs("endpoint-gone-while-away.toml").of(Probe::webhook_gone), 0U);
+}
+
 class PlantedFlaw : public ::testing::TestWithParam<std::pair<std::string, Flaw>> {};
 
 TEST_P(PlantedFlaw, OfTheDatabaseIsFound) {
