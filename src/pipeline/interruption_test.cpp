@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/limits.h"
 #include "pipeline/testing/world.h"
 #include "tests/contract/order_builder.h"
 
@@ -127,6 +128,44 @@ TEST_F(Interruption, AFreeOrderThatEndsTheProcessWhenItIsCommittedIsCaughtToo) {
   const int crashes = run_through_crashes(world, Duration::seconds(120));
   ASSERT_TRUE(is_open_dead_letter(world.order(*poison))) << crashes << " crashes";
   expect_healthy_are_fulfilled();
+}
+
+TEST_F(Interruption, AnOrderThatRunsAloneHasNoCompany) {
+  std::optional<domain::OrderId> poison;
+  bool is_alone = false;
+  int lonely_runs = 0;
+  int company = 0;
+  world.prepare = [&](RecordingStore& store) {
+    is_alone = false;
+    store.before_apply = [&](std::span<const ports::Command> commands) {
+      for (const auto& command : commands) {
+        const auto* commit = std::get_if<ports::Commit>(&command);
+        if (commit == nullptr || commit->next.id != poison) continue;
+        if (commit->next.status == Status::fulfilled) throw Crash{};
+      }
+    };
+  };
+  world.gateway.on_request = [&](const ports::GatewayRequest& request) {
+    if (request.order != poison) {
+      company += is_alone ? 1 : 0;
+    } else if (world.order(*poison).interruptions >= domain::limits::kUncleanEndsBeforeMarks) {
+      is_alone = true;
+      lonely_runs += 1;
+    }
+  };
+  world.restart();
+  poison = world.place(draft());
+  for (int step = 0; step < 500 && !world.order(*poison).dead_letter; ++step) {
+    try {
+      world.submit(draft());
+      world.run_for(Duration::milliseconds(5));
+    } catch (const Crash&) {
+      world.restart();
+    }
+  }
+  EXPECT_TRUE(world.order(*poison).dead_letter);
+  EXPECT_GE(lonely_runs, domain::limits::kMaxInterruptionsAlone);
+  EXPECT_EQ(company, 0);
 }
 
 TEST_F(Interruption, AServerThatIsMerelyKilledDeadLettersNobody) {

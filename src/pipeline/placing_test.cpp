@@ -246,6 +246,16 @@ TEST(Placing, StagesThatRunElsewhereAreLeftAlone) {
   EXPECT_TRUE(broken_invariants(world).empty());
 }
 
+TEST(Placing, AFreeOrderThatIsShortOfStockIsRejectedByAStageOfItsOwnToo) {
+  World world({.pipeline = {.stages = {.inventory = false}}});
+  const auto id = world.place(OrderBuilder(1).item("NONE", 1, 0).placed(world.wall));
+  world.options.pipeline.stages = {};
+  world.restart();
+  world.settle();
+  EXPECT_EQ(world.status(id), Status::rejected);
+  EXPECT_EQ(world.order(id).timeline.size(), 2U);
+}
+
 TEST(Placing, TheTraceAndCorrelationGoOutWithTheCharge) {
   World world;
   world.stock("PROD-1", 10);
