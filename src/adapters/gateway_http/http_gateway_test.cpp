@@ -269,6 +269,8 @@ TEST_F(HttpGatewayTest, IsUnavailableBeyondWhatMayBeInFlight) {
   EXPECT_EQ(kinds.at(1), OutcomeKind::done);
   EXPECT_EQ(kinds.at(2), OutcomeKind::done);
   EXPECT_EQ(kinds.at(3), OutcomeKind::unavailable);
+  // An answered request leaves its place.
+  for (std::uint64_t n = 4; n < 10; ++n) EXPECT_EQ(ask(charge(n)).kind, OutcomeKind::done) << n;
 }
 
 TEST_F(HttpGatewayTest, PassesCorrelationAndTraceOn) {
