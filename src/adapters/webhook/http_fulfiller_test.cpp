@@ -131,6 +131,22 @@ TEST_F(HttpFulfillerTest, DoesNotSendWhatIsNoFulfillment) {
   EXPECT_TRUE(sink.requests().empty());
 }
 
+TEST_F(HttpFulfillerTest, IsUnavailableBeyondItsBoundAndAnAnswerFreesAPlace) {
+  HttpSink sink(202);
+  auto opened = HttpFulfiller::open(
+      {.url = sink.url(), .max_in_flight = 2, .wake = [this] { alarm_.ring(); }});
+  ASSERT_TRUE(opened);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<FulfillmentRequest> requests(3, request_of(EffectKind::fulfill));
+    for (std::size_t n = 0; n < requests.size(); ++n) requests[n].ticket = n;
+    (*opened)->submit(requests);
+    for (const auto& reply : testing::take<FulfillmentReply>(**opened, alarm_, requests.size())) {
+      EXPECT_EQ(reply.outcome.kind, reply.ticket < 2 ? OutcomeKind::done : OutcomeKind::unavailable)
+          << round;
+    }
+  }
+}
+
 TEST(HttpFulfiller, DoesNotOpenOnABadUrl) {
   for (const char* url : {"", "hook", "ftp://host/", "http://user@host/"}) {
     EXPECT_FALSE(HttpFulfiller::open({.url = url})) << url;

@@ -184,6 +184,11 @@ TEST_F(WebhookNotifierTest, AnswersEachOfManyOnceAndFailsWhatIsBeyondItsBound) {
               n < kBound ? NotificationOutcome::delivered : NotificationOutcome::failed);
   }
   EXPECT_EQ(sink.requests().size(), kBound);
+  // The answered ones have left their places.
+  notifier.submit({requests.data(), 1});
+  const auto late = testing::take<NotificationReply>(notifier, alarm_, 1);
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(late[0].outcome, NotificationOutcome::delivered);
 }
 
 }  // namespace
