@@ -86,7 +86,11 @@ class Campaign:
 
     def run(self, mutations):
         outcomes = []
-        ordered = sorted(mutations, key=lambda m: (m.path, m.line, m.name))
+        # File by file, so that little is built anew; what needs the fewest detectors comes first.
+        def place(mutation):
+            folder = next((i for i, f in enumerate(_SIMULATED) if mutation.path.startswith(f)), 9)
+            return folder, mutation.path, mutation.line, mutation.name
+        ordered = sorted(mutations, key=place)
         for number, mutation in enumerate(ordered, 1):
             outcome = self._judge(mutation)
             outcomes.append(outcome)
