@@ -132,6 +132,16 @@ TEST_P(OrderStoreContract, AClockThatGoesBackOnlyDenies) {
   EXPECT_EQ(submit(accept_of(placed(order()))).outcome, AcceptOutcome::accepted);
 }
 
+TEST_P(OrderStoreContract, ATimeThatWentBackIsNotCountedTwiceOverARestart) {
+  options.default_contract = contract_of(1, 10);
+  for (int number = 0; number < 9; ++number) store_placed(order());
+  now.monotonic.ns -= 5'000'000'000;
+  store_placed(order());
+  now.monotonic.ns += 5'000'000'000;
+  crash(Boot::same);
+  EXPECT_EQ(remaining(), 0);
+}
+
 TEST_P(OrderStoreContract, ABucketCountsTheTimeOfARestartUnderTheSameBoot) {
   options.default_contract = contract_of(2, 10);
   for (int number = 0; number < 10; ++number) store_placed(order());

@@ -13,8 +13,8 @@ namespace penstock::rocksdb_store {
 /// What a write-ahead log's next operations meet.
 enum class LogFault : std::uint8_t { none, append, sync, append_without_space };
 
-/// The system's files, whose write-ahead log fails once when a test says so. Counts the syncs, so
-/// that a retried one is seen. Thread-safe.
+/// The system's files, whose write-ahead log fails once when a test says so, and whose tables
+/// cannot be written from then on. Counts the syncs, so that a retried one is seen. Thread-safe.
 class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   FaultyFileSystem() : rocksdb::FileSystemWrapper(rocksdb::FileSystem::Default()) {}
@@ -23,11 +23,13 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   const char* Name() const override { return kClassName(); }
 
   void fail_next(LogFault fault) { fault_ = fault; }
+  void fail_tables() { tables_fail_ = true; }
   int log_syncs() const { return log_syncs_; }
 
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
+    if (tables_fail_ && name.ends_with(".sst")) return rocksdb::IOStatus::IOError("no table");
     auto status = target()->NewWritableFile(name, options, file, debug);
     if (status.ok() && name.ends_with(".log")) {
       *file = std::make_unique<LogFile>(*this, std::move(*file));
@@ -70,6 +72,7 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
   bool consume(LogFault fault) { return fault_.compare_exchange_strong(fault, LogFault::none); }
 
   std::atomic<LogFault> fault_ = LogFault::none;
+  std::atomic<bool> tables_fail_ = false;
   std::atomic<int> log_syncs_ = 0;
 };
 

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "adapters/rocksdb/record_ring.h"
+
 namespace penstock::rocksdb_store {
 namespace {
 
@@ -46,6 +48,22 @@ TEST(OrderIndex, ErasingWhatIsNotThereChangesNothing) {
   OrderIndex index;
   index.erase(OrderId::make({0}, 0, 1));
   EXPECT_EQ(index.size(), 0U);
+}
+
+TEST(RecordRing, GivesARecordUntilItsPlaceIsUsedAgainAndNoOtherVersionOfIt) {
+  RecordRing ring(2);
+  const OrderId first = OrderId::make({0}, 0, 1);
+  const OrderId second = OrderId::make({0}, 0, 2);
+  const std::uint32_t place = ring.keep(first, 1, "one");
+  EXPECT_EQ(ring.find(place, first, 1), "one");
+  EXPECT_EQ(ring.find(place, first, 2), "");
+  EXPECT_EQ(ring.find(place, second, 1), "");
+  EXPECT_EQ(ring.find(place + 1, first, 1), "");
+  ring.keep(second, 1, "two");
+  EXPECT_EQ(ring.find(place, first, 1), "one");
+  ring.keep(first, 2, "three");
+  EXPECT_EQ(ring.find(place, first, 1), "");
+  EXPECT_EQ(ring.find(place, first, 2), "three");
 }
 
 }  // namespace

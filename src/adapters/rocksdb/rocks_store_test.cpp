@@ -291,6 +291,39 @@ TEST_F(RocksStoreTest, AFullDiskIsNotResumedFromInTheBackground) {
   }
 }
 
+TEST_F(RocksStoreTest, AFailureInTheBackgroundStopsTheStoreToo) {
+  auto database = Database::open(options, Access::write, env.get());
+  ASSERT_TRUE(database) << database.error().detail;
+  rocksdb::ColumnFamilyHandle* family = (*database)->handle(Family::listed);
+  WriteSet writes;
+  writes.put(family, "key", std::string("value"));
+  ASSERT_TRUE((*database)->write(writes));
+  EXPECT_FALSE((*database)->stopped());
+  files->fail_tables();
+  EXPECT_FALSE((*database)->db().Flush({}, family).ok());
+  EXPECT_EQ((*database)->stopped(), StoreError::stopped);
+}
+
+TEST_F(RocksStoreTest, NothingIsLeftOfWhatWasListedOnceItIsOver) {
+  open();
+  ASSERT_TRUE(try_apply(ports::SetStock{.tenant = domain::TenantId::unchecked("acme"),
+                                        .product = domain::ProductId::unchecked("PROD-1"),
+                                        .on_hand = 5}));
+  Order order = accept();
+  order = commit(order, steps::next(order, now.wall));
+  order = commit(order, steps::capture(order, now.wall));
+  order = commit(order, steps::cancel(order, now.wall));
+  ASSERT_THAT(store->reader().owed_refunds({}, 10).value().orders, SizeIs(1));
+  order = commit(order, steps::refund(order, now.wall));
+  ASSERT_EQ(order.status, Status::cancelled);
+  edit_database([](Database& database) {
+    const std::unique_ptr<rocksdb::Iterator> listed(
+        database.db().NewIterator({}, database.handle(Family::listed)));
+    listed->SeekToFirst();
+    EXPECT_FALSE(listed->Valid());
+  });
+}
+
 TEST_F(RocksStoreTest, ReadersSeeNothingOfAWriteThatFailed) {
   open();
   ASSERT_TRUE(try_apply(ports::SetStock{.tenant = domain::TenantId::unchecked("acme"),
