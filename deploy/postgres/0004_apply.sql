@@ -1,0 +1,465 @@
+-- Accepts and commits. Lock order in one call: orders by id, buckets by tenant, stock by product,
+-- then new keys. READ COMMITTED: what is read after a lock is what the lock's last holder left.
+
+-- The domain's reject_instead, on a state whose last event is the reservation.
+CREATE FUNCTION rejected_instead(s order_state, p_reason smallint) RETURNS order_state
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  s.stage := 0;
+  s.status := 5;
+  s.reason := p_reason;
+  s.holds_stock := false;
+  s.charge := 0;
+  s.charge_since := timestamptz '1970-01-01 00:00:00+00';
+  s.events := jsonb_set(jsonb_set(s.events, '{-1,3}', '5'), '{-1,5}', to_jsonb(p_reason));
+  RETURN s;
+END $$;
+
+-- The answer of apply_orders: one row with `outcomes`, and one for each order that was found stored
+-- and is needed for an answer, as it was before this call.
+--
+-- outcomes, one a command: accept 0 accepted, 1 replayed, 2 key reused, 3 denied, 5 full, 6 and 7
+-- accepted and rejected (unknown product, short of stock); commit 10 committed, 11 and 12 rejected
+-- instead (unknown product, short), 13 stale, 14 missing. replays: the order of a replay.
+-- bucket_*: one a tenant, as stored before this call; null where the tenant has none.
+CREATE TYPE apply_answer AS (
+  outcomes smallint[], replays uuid[], now_ns bigint, bucket_used bigint[], bucket_time bigint[],
+  bucket_remainder bigint[], bucket_at bigint[], bucket_rate bigint[], bucket_period bigint[],
+  bucket_burst bigint[], force_rate bigint[], force_period bigint[], force_burst bigint[],
+  found active_records);
+
+-- Applies accepts and commits in their order. Numbers count from 1; 0 is none. Per command: its
+-- order, version read (0: accept), move (0 none, 1 reserve, 2 release, 3 sell), tenant, key,
+-- fingerprint, and the end of its lines. p_orders, tenants, products and keys are distinct and
+-- sorted; p_facts is by order, null where it is not new. The settings make the plans independent of
+-- statistics: every join is from a short array into an index.
+CREATE FUNCTION apply_orders(
+  p_node text, p_max_active bigint, p_max_tenants bigint, p_retention interval,
+  p_rate bigint, p_period bigint, p_burst bigint,
+  p_orders uuid[], p_facts order_facts[], p_states order_state[],
+  p_order integer[], p_read integer[], p_move integer[], p_tenant integer[], p_key integer[],
+  p_fingerprint bytea[], p_line_end integer[], p_line_product integer[], p_line_pieces bigint[],
+  p_tenants text[], p_product_tenants text[], p_products text[],
+  p_key_tenants text[], p_keys text[])
+RETURNS SETOF apply_answer LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_now timestamptz := store_now();
+  v_now_ns bigint := bucket_now_ns();
+  v_commands integer := cardinality(p_order);
+  v_outcome smallint[] := array_fill(0::smallint, ARRAY[v_commands]);
+  v_replay uuid[] := array_fill(NULL::uuid, ARRAY[v_commands]);
+  -- by order
+  v_version integer[] := array_fill(NULL::integer, ARRAY[cardinality(p_orders)]);
+  v_ended_version boolean[] := array_fill(false, ARRAY[cardinality(p_orders)]);
+  v_final order_state[] := array_fill(NULL::order_state, ARRAY[cardinality(p_orders)]);
+  v_wanted uuid[] := '{}';
+  v_place integer[] := array_fill(0, ARRAY[cardinality(p_orders)]);
+  v_ended integer := 0;
+  -- by tenant
+  v_used bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_tenants)]);
+  v_time bigint[] := v_used;
+  v_full bigint[] := v_used;
+  v_known boolean[] := array_fill(false, ARRAY[cardinality(p_tenants)]);
+  v_locked boolean[] := v_known;
+  v_taken boolean[] := v_known;
+  v_accepts boolean[] := v_known;
+  v_tenant_accepted boolean[] := v_known;
+  -- by product
+  v_hand bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_products)]);
+  v_held bigint[] := v_hand;
+  v_sold bigint[] := v_hand;
+  v_moved boolean[] := array_fill(false, ARRAY[cardinality(p_products)]);
+  -- by key
+  v_key_order uuid[] := array_fill(NULL::uuid, ARRAY[cardinality(p_keys)]);
+  v_key_print bytea[] := array_fill(NULL::bytea, ARRAY[cardinality(p_keys)]);
+  v_key_is_new boolean[] := array_fill(false, ARRAY[cardinality(p_keys)]);
+  v_answer apply_answer;
+  v_state order_state;
+  v_room bigint;
+  v_active_before bigint;
+  v_active bigint;
+  v_count bigint;
+  v_floor bigint;
+  v_first integer := 1;
+  v_last integer;
+  v_reason smallint;
+  v_is_new boolean;
+  o integer;
+  t integer;
+  k integer;
+  p integer;
+  r record;
+BEGIN
+  -- Orders that exist.
+  FOR r IN
+    SELECT a.version, i.n FROM active_orders a
+    JOIN unnest(p_orders) WITH ORDINALITY i(order_id, n) ON i.order_id = a.order_id
+    ORDER BY a.order_id FOR UPDATE OF a
+  LOOP
+    v_version[r.n] := r.version;
+  END LOOP;
+  FOR c IN 1 .. v_commands LOOP
+    IF p_read[c] = 0 THEN
+      v_accepts[p_tenant[c]] := true;
+      v_version[p_order[c]] := 0;
+    END IF;
+  END LOOP;
+  IF array_position(v_version, NULL) IS NOT NULL THEN
+    FOR r IN
+      SELECT e.version, i.n FROM unnest(p_orders, v_version) WITH ORDINALITY i(order_id, version, n)
+      JOIN orders e ON e.order_id = i.order_id AND e.created_at = created_of(i.order_id)
+      WHERE i.version IS NULL
+    LOOP
+      v_version[r.n] := r.version;
+      v_ended_version[r.n] := true;
+    END LOOP;
+  END IF;
+
+  -- The depth: each writer's part. Batches of other writers that are not committed yet are not in
+  -- it, so the bound may be passed by what those hold.
+  SELECT coalesce(sum(active), 0) INTO v_active FROM active_counts;
+  v_active_before := v_active;
+  v_room := p_max_active - v_active + v_commands;
+
+  -- Tenants and their buckets. Only a bucket that has a token is locked.
+  FOR r IN
+    SELECT i.n FROM unnest(p_tenants) WITH ORDINALITY i(tenant_id, n)
+    JOIN contracts c ON c.tenant_id = i.tenant_id
+  LOOP
+    v_known[r.n] := true;
+  END LOOP;
+  IF v_room > 0 AND array_position(v_known, false) IS NOT NULL THEN
+    SELECT count(*) INTO v_count FROM contracts;
+    FOR i IN 1 .. cardinality(p_tenants) LOOP
+      IF NOT v_known[i] AND v_accepts[i] AND v_count < p_max_tenants THEN
+        v_known[i] := true;
+        v_count := v_count + 1;
+      END IF;
+    END LOOP;
+  END IF;
+  INSERT INTO buckets
+    SELECT i.tenant_id, 0, coalesce(c.burst, p_burst) * 1000000, 0, v_now_ns,
+           coalesce(c.rate_micro_tokens, p_rate), coalesce(c.rate_period_ns, p_period),
+           coalesce(c.burst, p_burst)
+    FROM unnest(p_tenants, v_known, v_accepts) i(tenant_id, known, accepts)
+    LEFT JOIN contracts c ON c.tenant_id = i.tenant_id
+    WHERE i.known AND i.accepts AND v_room > 0
+      AND NOT EXISTS (SELECT FROM buckets b WHERE b.tenant_id = i.tenant_id)
+    ORDER BY i.tenant_id ON CONFLICT DO NOTHING;
+  FOR r IN
+    SELECT i.n FROM buckets b
+    JOIN unnest(p_tenants, v_accepts) WITH ORDINALITY i(tenant_id, accepts, n)
+      ON i.tenant_id = b.tenant_id
+    LEFT JOIN contracts c ON c.tenant_id = b.tenant_id
+    WHERE i.accepts AND has_token(bucket_under(
+      b, coalesce(c.rate_micro_tokens, p_rate), coalesce(c.rate_period_ns, p_period),
+      coalesce(c.burst, p_burst), v_now_ns))
+    ORDER BY b.tenant_id FOR UPDATE OF b
+  LOOP
+    v_locked[r.n] := true;
+  END LOOP;
+  v_answer.now_ns := v_now_ns;
+  FOR r IN
+    SELECT i.n, b, now.used, now.virtual_time, f.rate AS force_rate, f.period AS force_period,
+           f.burst AS force_burst
+    FROM unnest(p_tenants) WITH ORDINALITY i(tenant_id, n)
+    LEFT JOIN buckets b ON b.tenant_id = i.tenant_id
+    LEFT JOIN contracts c ON c.tenant_id = i.tenant_id
+    CROSS JOIN LATERAL (
+      SELECT coalesce(c.rate_micro_tokens, p_rate) AS rate,
+             coalesce(c.rate_period_ns, p_period) AS period,
+             coalesce(c.burst, p_burst) AS burst) f
+    CROSS JOIN LATERAL bucket_under(b, f.rate, f.period, f.burst, v_now_ns) now
+    ORDER BY i.n
+  LOOP
+    v_used[r.n] := r.used;
+    v_time[r.n] := r.virtual_time;
+    v_full[r.n] := r.force_burst * 1000000;
+    v_answer.bucket_used[r.n] := (r.b).used;
+    v_answer.bucket_time[r.n] := (r.b).virtual_time;
+    v_answer.bucket_remainder[r.n] := (r.b).remainder;
+    v_answer.bucket_at[r.n] := (r.b).at_ns;
+    v_answer.bucket_rate[r.n] := (r.b).rate_micro_tokens;
+    v_answer.bucket_period[r.n] := (r.b).rate_period_ns;
+    v_answer.bucket_burst[r.n] := (r.b).burst;
+    v_answer.force_rate[r.n] := r.force_rate;
+    v_answer.force_period[r.n] := r.force_period;
+    v_answer.force_burst[r.n] := r.force_burst;
+  END LOOP;
+
+  -- Stock, and the keys that are live. The tenant's bucket is locked where one may be claimed.
+  FOR r IN
+    SELECT i.n, s.received, s.reserved, s.sold FROM stock s
+    JOIN unnest(p_product_tenants, p_products) WITH ORDINALITY i(tenant_id, product_id, n)
+      ON i.tenant_id = s.tenant_id AND i.product_id = s.product_id
+    ORDER BY s.tenant_id, s.product_id FOR UPDATE OF s
+  LOOP
+    v_hand[r.n] := r.received - r.reserved - r.sold;
+    v_held[r.n] := r.reserved;
+    v_sold[r.n] := r.sold;
+  END LOOP;
+  FOR r IN
+    SELECT i.n, x.order_id, x.fingerprint FROM idempotency_keys x
+    JOIN unnest(p_key_tenants, p_keys) WITH ORDINALITY i(tenant_id, key, n)
+      ON i.tenant_id = x.tenant_id AND i.key = x.key
+    WHERE x.expires_at > v_now
+  LOOP
+    v_key_order[r.n] := r.order_id;
+    v_key_print[r.n] := r.fingerprint;
+  END LOOP;
+
+  FOR c IN 1 .. v_commands LOOP
+    o := p_order[c];
+    t := p_tenant[c];
+    v_is_new := p_read[c] = 0;
+    v_last := p_line_end[c];
+    k := p_key[c];
+    IF v_is_new AND k > 0 AND v_key_order[k] IS NOT NULL THEN
+      IF v_key_print[k] = p_fingerprint[c] THEN
+        v_outcome[c] := 1;
+        v_replay[c] := v_key_order[k];
+        IF NOT v_key_is_new[k] THEN
+          v_wanted := v_wanted || v_key_order[k];
+        END IF;
+      ELSE
+        v_outcome[c] := 2;
+      END IF;
+      v_first := v_last + 1;
+      CONTINUE;
+    ELSIF v_is_new THEN
+      IF v_active >= p_max_active OR NOT v_known[t] THEN
+        v_outcome[c] := 5;
+        v_first := v_last + 1;
+        CONTINUE;
+      END IF;
+      v_floor := greatest(v_used[t], v_time[t] - v_full[t]);
+      IF NOT v_locked[t] OR v_floor + 1000000 > v_time[t] THEN
+        v_outcome[c] := 3;
+        v_first := v_last + 1;
+        CONTINUE;
+      END IF;
+      v_used[t] := v_floor + 1000000;
+      v_taken[t] := true;
+    ELSIF v_version[o] IS NULL THEN
+      v_outcome[c] := 14;
+      v_first := v_last + 1;
+      CONTINUE;
+    ELSIF v_version[o] <> p_read[c] OR v_ended_version[o] THEN
+      v_outcome[c] := 13;
+      IF v_final[o] IS NULL THEN
+        v_wanted := v_wanted || p_orders[o];
+      END IF;
+      v_first := v_last + 1;
+      CONTINUE;
+    END IF;
+
+    v_state := p_states[c];
+    v_reason := 0;
+    IF p_move[c] = 1 THEN
+      FOR l IN v_first .. v_last LOOP
+        IF v_hand[p_line_product[l]] IS NULL THEN
+          v_reason := 4;
+          EXIT;
+        END IF;
+      END LOOP;
+      IF v_reason = 0 THEN
+        FOR l IN v_first .. v_last LOOP
+          p := p_line_product[l];
+          IF v_hand[p] < p_line_pieces[l] THEN
+            FOR b IN v_first .. l - 1 LOOP
+              v_hand[p_line_product[b]] := v_hand[p_line_product[b]] + p_line_pieces[b];
+              v_held[p_line_product[b]] := v_held[p_line_product[b]] - p_line_pieces[b];
+            END LOOP;
+            v_reason := 3;
+            EXIT;
+          END IF;
+          v_hand[p] := v_hand[p] - p_line_pieces[l];
+          v_held[p] := v_held[p] + p_line_pieces[l];
+          v_moved[p] := true;
+        END LOOP;
+      END IF;
+      IF v_reason > 0 THEN
+        v_state := rejected_instead(v_state, v_reason);
+      END IF;
+    ELSIF p_move[c] > 1 THEN
+      FOR l IN v_first .. v_last LOOP
+        p := p_line_product[l];
+        v_held[p] := v_held[p] - p_line_pieces[l];
+        IF p_move[c] = 2 THEN
+          v_hand[p] := v_hand[p] + p_line_pieces[l];
+        ELSE
+          v_sold[p] := v_sold[p] + p_line_pieces[l];
+        END IF;
+        v_moved[p] := true;
+      END LOOP;
+    END IF;
+    v_first := v_last + 1;
+
+    IF v_is_new THEN
+      v_active := v_active + 1;
+      v_tenant_accepted[t] := true;
+      v_outcome[c] := CASE v_reason WHEN 0 THEN 0 WHEN 4 THEN 6 ELSE 7 END;
+      IF k > 0 THEN
+        v_key_order[k] := p_orders[o];
+        v_key_print[k] := p_fingerprint[c];
+        v_key_is_new[k] := true;
+      END IF;
+    ELSE
+      v_outcome[c] := CASE v_reason WHEN 0 THEN 10 WHEN 4 THEN 11 ELSE 12 END;
+      IF NOT (v_final[o] IS NULL) THEN  -- of a composite, IS NOT NULL asks for every field
+        v_state.events := (v_final[o]).events || v_state.events;
+      END IF;
+    END IF;
+    v_version[o] := v_state.version;
+    v_final[o] := v_state;
+    IF v_state.stage = 0 THEN
+      v_active := v_active - 1;
+      v_ended_version[o] := true;
+      v_ended := v_ended + 1;
+      v_place[o] := v_ended;
+    END IF;
+  END LOOP;
+
+  v_answer.outcomes := v_outcome;
+  v_answer.replays := v_replay;
+  RETURN NEXT v_answer;
+  IF cardinality(v_wanted) > 0 THEN
+    RETURN QUERY
+      SELECT NULL::smallint[], NULL::uuid[], NULL::bigint, NULL::bigint[], NULL::bigint[],
+             NULL::bigint[], NULL::bigint[], NULL::bigint[], NULL::bigint[], NULL::bigint[],
+             NULL::bigint[], NULL::bigint[], NULL::bigint[], found.row
+      FROM (
+        SELECT a AS row FROM active_records a WHERE a.order_id = ANY (v_wanted)
+        UNION ALL
+        SELECT ROW(e.*)::active_records
+        FROM (SELECT DISTINCT w.order_id FROM unnest(v_wanted) w(order_id)) w
+        JOIN ended_records e ON e.order_id = w.order_id AND e.created_at = created_of(w.order_id)
+      ) found;
+  END IF;
+
+  -- The writes.
+  UPDATE buckets b SET used = i.used, virtual_time = n.virtual_time, remainder = n.remainder,
+         at_ns = n.at_ns, rate_micro_tokens = n.rate_micro_tokens,
+         rate_period_ns = n.rate_period_ns, burst = n.burst
+    FROM unnest(p_tenants, v_used, v_taken, v_answer.force_rate, v_answer.force_period,
+                v_answer.force_burst) i(tenant_id, used, taken, rate, period, burst)
+    JOIN buckets x ON x.tenant_id = i.tenant_id
+    CROSS JOIN LATERAL bucket_under(x, i.rate, i.period, i.burst, v_now_ns) n
+    WHERE b.tenant_id = i.tenant_id AND i.taken;
+  INSERT INTO contracts (tenant_id)
+    SELECT i.tenant_id FROM unnest(p_tenants, v_tenant_accepted) i(tenant_id, accepted)
+    WHERE i.accepted AND NOT EXISTS (SELECT FROM contracts c WHERE c.tenant_id = i.tenant_id)
+    ORDER BY i.tenant_id ON CONFLICT DO NOTHING;
+  UPDATE stock s SET received = i.hand + i.held + i.sold, reserved = i.held, sold = i.sold
+    FROM unnest(p_product_tenants, p_products, v_hand, v_held, v_sold, v_moved)
+         i(tenant_id, product_id, hand, held, sold, moved)
+    WHERE s.tenant_id = i.tenant_id AND s.product_id = i.product_id AND i.moved;
+  IF array_position(v_key_is_new, true) IS NOT NULL THEN
+    INSERT INTO idempotency_keys AS x
+      SELECT i.tenant_id, i.key, i.fingerprint, i.order_id, v_now + p_retention
+      FROM unnest(p_key_tenants, p_keys, v_key_print, v_key_order, v_key_is_new)
+           i(tenant_id, key, fingerprint, order_id, is_new)
+      WHERE i.is_new ORDER BY i.tenant_id, i.key
+      ON CONFLICT (tenant_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+        order_id = excluded.order_id, expires_at = excluded.expires_at
+        WHERE x.expires_at <= v_now;
+    GET DIAGNOSTICS v_count = ROW_COUNT;
+    IF v_count <> cardinality(array_positions(v_key_is_new, true)) THEN
+      RAISE EXCEPTION 'another writer claimed a key' USING ERRCODE = 'serialization_failure';
+    END IF;
+  END IF;
+  PERFORM write_active(v_now, p_facts, v_final);
+  IF v_ended > 0 THEN
+    PERFORM write_ended(p_facts, v_final, v_place);
+  END IF;
+  IF v_active <> v_active_before THEN
+    INSERT INTO active_counts AS x VALUES (p_node, v_active - v_active_before)
+      ON CONFLICT (node) DO UPDATE SET active = x.active + excluded.active;
+  END IF;
+END $$;
+
+-- Writes the last state of changed and of new active orders. Both arrays are by order: facts where
+-- it is new, a state where it changed.
+CREATE FUNCTION write_active(p_now timestamptz, p_facts order_facts[], p_final order_state[])
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+  UPDATE active_orders a SET
+    updated_at = s.updated_at, status = s.status, version = s.version, reason = s.reason,
+    charge = s.charge, handover = s.handover, holds_stock = s.holds_stock,
+    capture_reference = s.capture_reference, key_generation = s.key_generation,
+    charge_since = s.charge_since, attempts = s.attempts, first_error = s.first_error,
+    last_error = s.last_error, first_failed_at = s.first_failed_at,
+    interruptions = s.interruptions, redrives = s.redrives, due = s.due,
+    dead_letter_state = s.dead_letter_state, dead_letter_stage = s.dead_letter_stage,
+    dead_letter_first_error = s.dead_letter_first_error,
+    dead_letter_last_error = s.dead_letter_last_error,
+    dead_letter_attempts = s.dead_letter_attempts,
+    dead_letter_first_failed_at = s.dead_letter_first_failed_at,
+    dead_letter_at = s.dead_letter_at, timeline = a.timeline || s.events, stage = s.stage,
+    timed = s.due > p_now, queue_due = s.due, lease_owner = NULL, lease_until = '-infinity'
+  FROM unnest(p_final) s WHERE a.order_id = s.order_id AND s.stage > 0;
+
+  INSERT INTO active_orders (
+    order_id, created_at, tenant_id, customer_id, total_minor, currency, payment_method,
+    correlation_id, traceparent, placed_at, items, metadata, updated_at, status, version, reason,
+    charge, handover, holds_stock, capture_reference, key_generation, charge_since, attempts,
+    first_error, last_error, first_failed_at, interruptions, redrives, due, dead_letter_state,
+    dead_letter_stage, dead_letter_first_error, dead_letter_last_error, dead_letter_attempts,
+    dead_letter_first_failed_at, dead_letter_at, timeline, stage, timed, queue_due)
+  SELECT
+    z.of, z.created_at, z.tenant_id, z.customer_id, z.total_minor, z.currency, z.payment_method,
+    z.correlation_id, z.traceparent, z.placed_at, z.items, z.metadata, z.updated_at, z.status,
+    z.version, z.reason, z.charge, z.handover, z.holds_stock, z.capture_reference,
+    z.key_generation, z.charge_since, z.attempts, z.first_error, z.last_error, z.first_failed_at,
+    z.interruptions, z.redrives, z.due, z.dead_letter_state, z.dead_letter_stage,
+    z.dead_letter_first_error, z.dead_letter_last_error, z.dead_letter_attempts,
+    z.dead_letter_first_failed_at, z.dead_letter_at, z.events, z.stage, z.due > p_now, z.due
+  FROM ROWS FROM (unnest(p_facts), unnest(p_final)) z(of) WHERE z.of IS NOT NULL AND z.stage > 0;
+END $$;
+
+-- Writes what ended, with its timeline and receipt, into its month. p_place, by order: its place
+-- among those that ended, 0 for the others.
+CREATE FUNCTION write_ended(p_facts order_facts[], p_final order_state[], p_place integer[])
+RETURNS void LANGUAGE plpgsql SET enable_nestloop = off SET enable_seqscan = off AS $$
+DECLARE
+  v_ended uuid[] := (SELECT array_agg(z.order_id ORDER BY z.place)
+                     FROM ROWS FROM (unnest(p_place), unnest(p_final)) z(place) WHERE z.place > 0);
+BEGIN
+  WITH ended AS MATERIALIZED (
+    SELECT z.* FROM ROWS FROM (unnest(p_place), unnest(p_final)) z(place) WHERE z.place > 0),
+  gone AS (
+    DELETE FROM active_orders WHERE order_id = ANY (v_ended) RETURNING *),
+  known AS MATERIALIZED (
+    SELECT order_id, created_at, tenant_id, customer_id, total_minor, currency, payment_method,
+           correlation_id, traceparent, placed_at, items, metadata, timeline FROM gone
+    UNION ALL
+    SELECT f.*, '[]'::jsonb FROM unnest(p_facts) f JOIN ended s ON s.order_id = f.order_id),
+  stored AS (
+    INSERT INTO orders
+    SELECT k.order_id, k.created_at, k.tenant_id, k.customer_id, k.total_minor, k.currency,
+           k.payment_method, k.correlation_id, k.traceparent, k.placed_at, k.items, k.metadata,
+           s.updated_at, s.status, s.version, s.reason, s.charge, s.handover, s.holds_stock,
+           s.capture_reference, s.key_generation, s.charge_since, s.attempts, s.first_error,
+           s.last_error, s.first_failed_at, s.interruptions, s.redrives, s.due,
+           s.dead_letter_state, s.dead_letter_stage, s.dead_letter_first_error,
+           s.dead_letter_last_error, s.dead_letter_attempts, s.dead_letter_first_failed_at,
+           s.dead_letter_at
+    FROM known k JOIN ended s ON s.order_id = k.order_id),
+  kept AS (
+    INSERT INTO receipts
+    SELECT k.order_id, k.created_at, s.receipt FROM known k
+    JOIN ended s ON s.order_id = k.order_id WHERE s.receipt IS NOT NULL),
+  told AS (
+    INSERT INTO outbox (entries)
+    SELECT jsonb_agg(jsonb_build_array(k.order_id, k.tenant_id, s.status) ORDER BY s.place)
+    FROM known k JOIN ended s ON s.order_id = k.order_id)
+  INSERT INTO events
+  SELECT k.order_id, k.created_at, 1, (e ->> 0)::integer,
+         timestamptz '1970-01-01 00:00:00+00' + (e ->> 1)::bigint * interval '1 microsecond',
+         (e ->> 2)::smallint, (e ->> 3)::smallint, (e ->> 4)::smallint, (e ->> 5)::smallint,
+         (e ->> 6)::integer
+  FROM known k JOIN ended s ON s.order_id = k.order_id,
+       jsonb_array_elements(k.timeline || s.events) e;
+END $$;

@@ -1,0 +1,181 @@
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "adapters/postgres/postgres_fixture_test.h"
+
+// Connections that break: before the COMMIT nothing was done, behind it everything was, and the
+// store tells which.
+namespace penstock::postgres_store {
+namespace {
+
+using domain::Order;
+using ports::AcceptOutcome;
+using ports::AcceptResult;
+using ports::StoreError;
+
+constexpr auto kPause = std::chrono::milliseconds(10);
+
+class PostgresFailures : public PostgresTest {
+ protected:
+  void terminate(int pid) {
+    ASSERT_EQ(schema.number(fmt::format("SELECT pg_terminate_backend({}, 20000)::int", pid)), 1);
+  }
+  /// Waits until the server's process waits for `event`; a test that waits for ever is stopped by
+  /// its runner.
+  void await_event(int pid, const std::string& event) {
+    const std::string sql = fmt::format(
+        "SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND wait_event = '{}'", pid, event);
+    while (schema.number(sql) == 0) std::this_thread::sleep_for(kPause);
+  }
+  bool is_stored(PostgresStore& store, const Order& each) {
+    return store.reader().find(each.id).value().has_value();
+  }
+  /// The first answer that is not `unavailable`: the next try may have to wait for its pause.
+  static Results apply_at_last(PostgresStore& store, std::vector<ports::Command> commands) {
+    for (;;) {
+      auto results = store.apply(commands, {});
+      if (results || results.error() != StoreError::unavailable) return results;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+  static AcceptOutcome outcome_of(const Results& results) {
+    return std::get<AcceptResult>(results.value().at(0)).outcome;
+  }
+  /// Applies an accept of `first` on another thread, lets `meanwhile` run once the server's process
+  /// waits for `event`, and gives the answer.
+  Results apply_while(PostgresStore& store, const Order& first, const std::string& event,
+                      const std::function<void(int)>& meanwhile) {
+    const int pid = store.backend_pid();
+    Results results;
+    std::vector<ports::Command> commands;
+    commands.emplace_back(accept_of(first));
+    std::thread caller([&] { results = store.apply(commands, {}); });
+    await_event(pid, event);
+    meanwhile(pid);
+    caller.join();
+    // What is unavailable is as it was.
+    if (!results && results.error() == StoreError::unavailable) {
+      EXPECT_EQ(std::get<ports::Accept>(commands[0]).commit.next, first);
+    }
+    return results;
+  }
+};
+
+TEST_F(PostgresFailures, AConnectionThatBrokeWhileIdleIsOpenedAgain) {
+  const auto store = open(options());
+  const Order first = order().placed(now());
+  terminate(store->backend_pid());
+  std::vector<ports::Command> commands;
+  commands.emplace_back(accept_of(first));
+  const auto broken = store->apply(commands, {});
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error(), StoreError::unavailable);
+  EXPECT_FALSE(is_stored(*store, first));
+  EXPECT_EQ(outcome_of(apply_at_last(*store, std::move(commands))), AcceptOutcome::accepted);
+  EXPECT_TRUE(is_stored(*store, first));
+}
+
+TEST_F(PostgresFailures, ReadersGetAFreshConnectionWhereTheirsBroke) {
+  const auto store = open(options());
+  const Order first = store_placed(*store, order());
+  ASSERT_TRUE(is_stored(*store, first));
+  ASSERT_GT(schema.number("SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 20000))"
+                          " FROM pg_stat_activity WHERE application_name LIKE 'penstock reader%'"),
+            0);
+  EXPECT_TRUE(is_stored(*store, first));
+}
+
+TEST_F(PostgresFailures, WhatWasKilledBeforeItsCommitIsUnavailableAndDidNothing) {
+  const auto store = open(options());
+  store_placed(*store, order());  // the tenant's bucket exists
+  const Order first = order().placed(now());
+  schema.execute("BEGIN; SELECT * FROM buckets FOR UPDATE");
+  const auto results =
+      apply_while(*store, first, "transactionid", [this](int pid) { terminate(pid); });
+  schema.execute("ROLLBACK");
+  ASSERT_FALSE(results.has_value());
+  EXPECT_EQ(results.error(), StoreError::unavailable);
+  EXPECT_FALSE(is_stored(*store, first));
+  std::vector<ports::Command> again;
+  again.emplace_back(accept_of(first));
+  EXPECT_EQ(outcome_of(apply_at_last(*store, std::move(again))), AcceptOutcome::accepted);
+}
+
+TEST_F(PostgresFailures, WhatWasKilledInsideItsCommitBeforeItCountedIsUnavailable) {
+  const auto store = open(options());
+  schema.execute(
+      "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+      " 'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';"
+      "CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON active_orders DEFERRABLE INITIALLY DEFERRED"
+      " FOR EACH ROW EXECUTE FUNCTION dawdle()");
+  const Order first = order().placed(now());
+  const auto results = apply_while(*store, first, "PgSleep", [this](int pid) { terminate(pid); });
+  schema.execute("DROP TRIGGER dawdle ON active_orders");
+  ASSERT_FALSE(results.has_value());
+  EXPECT_EQ(results.error(), StoreError::unavailable);
+  EXPECT_FALSE(is_stored(*store, first));
+}
+
+TEST_F(PostgresFailures, WhatCommittedWithoutAnAnswerIsAsCommittedAsIfItHadOne) {
+  const auto store = open(options());
+  const Order first = order().placed(now());
+  // The commit is on disk and waits for a standby that does not exist: killing it there loses the
+  // answer alone.
+  schema.execute("SET synchronous_commit = local");
+  const auto set_standby = [this](const std::string& name) {
+    schema.execute("ALTER SYSTEM SET synchronous_standby_names = '" + name + "'");
+    schema.execute("SELECT pg_reload_conf()");
+    while (schema.number("SELECT (current_setting('synchronous_standby_names') = '" + name +
+                         "')::int") == 0) {
+      std::this_thread::sleep_for(kPause);
+    }
+  };
+  set_standby("nobody");
+  const auto results = apply_while(*store, first, "SyncRep", [this](int pid) { terminate(pid); });
+  set_standby("");
+  EXPECT_EQ(outcome_of(results), AcceptOutcome::accepted);
+  EXPECT_EQ(std::get<AcceptResult>(results->at(0)).order, first);
+  EXPECT_TRUE(is_stored(*store, first));
+  EXPECT_EQ(store->depth().active, 1U);
+}
+
+TEST_F(PostgresFailures, AConflictIsTriedAgain) {
+  const auto store = open(options());
+  schema.execute(
+      "CREATE TABLE failures (n integer); INSERT INTO failures VALUES (0);"
+      "CREATE SEQUENCE tries;"
+      "CREATE FUNCTION fail_twice() RETURNS trigger LANGUAGE plpgsql AS"
+      " 'BEGIN IF nextval(''tries'') <= 2 THEN RAISE EXCEPTION ''lost'' USING ERRCODE ="
+      " ''40P01''; END IF; RETURN NULL; END';"
+      "CREATE TRIGGER fail_twice AFTER INSERT ON active_orders FOR EACH STATEMENT"
+      " EXECUTE FUNCTION fail_twice()");
+  EXPECT_EQ(store_placed(*store, order()).version.number, 1U);
+  EXPECT_GE(schema.number("SELECT last_value FROM tries"), 3);
+}
+
+TEST_F(PostgresFailures, ASchemaThatIsBrokenStopsTheStore) {
+  const auto store = open(options());
+  schema.execute("ALTER TABLE active_orders DROP COLUMN currency CASCADE");
+  std::vector<ports::Command> commands;
+  commands.emplace_back(accept_of(order().placed(now())));
+  EXPECT_EQ(apply_at_last(*store, commands).error(), StoreError::corrupt);
+  EXPECT_FALSE(store->last_failure().empty());
+  EXPECT_EQ(store->mark({}).error(), StoreError::corrupt);
+}
+
+TEST_F(PostgresFailures, ASchemaThatWasMigratedMeanwhileStopsTheStoreAtItsNextConnection) {
+  const auto store = open(options());
+  schema.execute("INSERT INTO schema_versions (version, name) VALUES (99, 'of tomorrow')");
+  EXPECT_TRUE(store->mark({}).has_value());
+  terminate(store->backend_pid());
+  std::vector<ports::Command> commands;
+  commands.emplace_back(accept_of(order().placed(now())));
+  EXPECT_EQ(apply_at_last(*store, commands).error(), StoreError::corrupt);
+  EXPECT_NE(store->last_failure().find("version 99"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace penstock::postgres_store

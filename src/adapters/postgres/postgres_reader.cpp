@@ -1,0 +1,286 @@
+#include "adapters/postgres/postgres_reader.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "adapters/postgres/binary.h"
+#include "adapters/postgres/order_codec.h"
+#include "adapters/postgres/order_json.h"
+#include "adapters/postgres/statements.h"
+#include "domain/limits.h"
+
+namespace penstock::postgres_store {
+namespace {
+
+using domain::Order;
+using domain::OrderId;
+using ports::OrderPage;
+using ports::StoreError;
+
+/// Orders that one call looks at before it returns a short page, and how many it asks for at once.
+constexpr std::size_t kMaxScanned = 20 * domain::limits::kMaxPage;
+constexpr std::size_t kWindow = domain::limits::kMaxPage;
+
+std::size_t page_size(std::size_t limit) {
+  return std::clamp<std::size_t>(limit, 1, domain::limits::kMaxPage);
+}
+
+std::string limit_parameter(std::size_t limit) {
+  return to_binary(static_cast<std::int64_t>(limit));
+}
+
+/// Ids of the query's range: in [first, end). The time of an id is in milliseconds, so the range's
+/// edges may hold orders outside it.
+struct IdRange {
+  OrderId first;
+  OrderId end{OrderId::Bytes{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+};
+
+OrderId first_of(domain::Instant at) {
+  // Below every id of that millisecond, whatever its version bits are.
+  OrderId::Bytes bytes = OrderId::make(at, 0, 0).bytes();
+  std::fill(bytes.begin() + 6, bytes.end(), std::uint8_t{0});
+  return OrderId(bytes);
+}
+
+IdRange range_of(const ports::OrderQuery& query) {
+  IdRange range;
+  if (query.created_from) range.first = first_of(*query.created_from);
+  if (query.created_to) {
+    range.end = first_of(*query.created_to + domain::Duration::milliseconds(1));
+  }
+  if (query.before) range.end = std::min(range.end, *query.before);
+  return range;
+}
+
+bool matches(const Order& order, const ports::OrderQuery& query) {
+  return (!query.status || order.status == *query.status) &&
+         (!query.created_from || order.created_at >= *query.created_from) &&
+         (!query.created_to || order.created_at < *query.created_to);
+}
+
+std::optional<domain::TokenRate> rate_of(const Rows& rows, std::size_t row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return domain::TokenRate{.micro_tokens = rows.integer(row, column),
+                           .period_ns = rows.integer(row, column + 1)};
+}
+
+/// A row of `contracts`, or the default where it has no contract of its own.
+domain::Contract contract_of(const Rows& rows, std::size_t row, const domain::Contract& missing) {
+  const auto rate = rate_of(rows, row, 1);
+  if (!rate) return missing;
+  domain::Contract contract{.bucket = {.rate = *rate, .burst = rows.integer(row, 3)},
+                            .guarantee = rate_of(rows, row, 4),
+                            .weight = rows.integer(row, 6),
+                            .webhook = std::nullopt};
+  if (!rows.is_null(row, 7)) {
+    contract.webhook = domain::Webhook{.url = std::string(rows.bytes(row, 7)),
+                                       .secret = std::string(rows.bytes(row, 8)),
+                                       .disabled = rows.boolean(row, 9)};
+  }
+  return contract;
+}
+
+/// A page of what was asked for with one more than the page holds.
+OrderPage page_of(std::vector<Order> orders, std::size_t limit) {
+  OrderPage page;
+  if (orders.size() > limit) {
+    orders.resize(limit);
+    page.next = orders.back().id;
+  }
+  page.orders = std::move(orders);
+  return page;
+}
+
+std::optional<std::vector<ports::Delivered>> deliveries_of(std::string_view jsonb) {
+  const auto events = parse_events(jsonb.substr(1));
+  if (!events) return std::nullopt;
+  std::vector<ports::Delivered> deliveries;
+  for (const domain::Event& event : *events) {
+    deliveries.push_back({.at = event.at, .attempt = event.attempt, .reason = event.reason});
+  }
+  return deliveries;
+}
+
+}  // namespace
+
+PostgresReader::PostgresReader(const PostgresStoreOptions& options)
+    : connection_options_{.url = options.url,
+                          .schema = options.schema,
+                          .name = "penstock reader " + options.node,
+                          .connect_timeout = options.connect_timeout,
+                          .statement_timeout = options.statement_timeout},
+      default_contract_(options.default_contract),
+      most_(std::max<std::size_t>(1, options.reader_connections)) {}
+
+std::optional<PostgresReader::Pooled> PostgresReader::take() const {
+  std::unique_lock lock(mutex_);
+  const std::chrono::microseconds patience(connection_options_.statement_timeout.us);
+  if (!freed_.wait_for(lock, patience, [this] { return taken_ < most_; })) return std::nullopt;
+  ++taken_;
+  if (free_.empty()) return Pooled{};
+  Pooled connection = std::move(free_.back());
+  free_.pop_back();
+  return connection;
+}
+
+void PostgresReader::give_back(Pooled connection) const {
+  {
+    const std::lock_guard lock(mutex_);
+    --taken_;
+    if (connection && connection->is_alive()) free_.push_back(std::move(connection));
+  }
+  freed_.notify_one();
+}
+
+std::expected<Rows, StoreError> PostgresReader::run(const Statement& statement,
+                                                    const Parameters& parameters) const {
+  auto taken = take();
+  if (!taken) return std::unexpected(StoreError::unavailable);
+  Pooled connection = *std::move(taken);
+  const bool was_open = connection != nullptr;
+  std::expected<Rows, Failure> rows = std::unexpected(Failure{});
+  if (was_open) rows = connection->run(statement, parameters);
+  // One that broke while it was idle tells nothing about the server: one fresh try.
+  if (!was_open || (!rows && !connection->is_alive())) {
+    connection.reset();
+    auto opened = Connection::open(connection_options_, statements::kReader);
+    if (opened) {
+      connection = *std::move(opened);
+      rows = connection->run(statement, parameters);
+    } else {
+      rows = std::unexpected(std::move(opened.error()));
+    }
+  }
+  give_back(std::move(connection));
+  if (!rows) return std::unexpected(rows.error().error);
+  return *std::move(rows);
+}
+
+std::expected<std::optional<ports::StoredOrder>, StoreError> PostgresReader::find(
+    const OrderId& order) const {
+  const auto rows =
+      run(statements::kFind, Parameters().add(to_binary(order)).add(to_binary(order.created())));
+  if (!rows) return std::unexpected(rows.error());
+  if (rows->size() == 0) return std::nullopt;
+  ports::StoredOrder stored;
+  auto decoded = decode_order(fields_of(*rows, 0, 0, kRecordColumns));
+  if (!decoded) return std::unexpected(StoreError::corrupt);
+  stored.order = *std::move(decoded);
+  if (!rows->is_null(0, kRecordColumns)) stored.receipt = rows->bytes(0, kRecordColumns);
+  if (!rows->is_null(0, kRecordColumns + 1)) {
+    auto deliveries = deliveries_of(rows->bytes(0, kRecordColumns + 1));
+    if (!deliveries) return std::unexpected(StoreError::corrupt);
+    stored.deliveries = *std::move(deliveries);
+  }
+  return stored;
+}
+
+std::expected<std::vector<Order>, StoreError> PostgresReader::window(const domain::TenantId& tenant,
+                                                                     const OrderId& first,
+                                                                     const OrderId& end,
+                                                                     std::size_t limit) const {
+  Parameters parameters;
+  if (!tenant.empty()) parameters.add(tenant.str());
+  parameters.add(to_binary(first))
+      .add(to_binary(end))
+      .add(to_binary(first.created()))
+      .add(to_binary(end.created()))
+      .add(limit_parameter(limit));
+  const auto rows =
+      run(tenant.empty() ? statements::kListAll : statements::kListTenant, parameters);
+  if (!rows) return std::unexpected(rows.error());
+  auto orders = decode_orders(*rows);
+  if (!orders) return std::unexpected(StoreError::corrupt);
+  return *std::move(orders);
+}
+
+std::expected<OrderPage, StoreError> PostgresReader::list(const ports::OrderQuery& query) const {
+  const std::size_t limit = page_size(query.limit);
+  const bool is_filtered = query.status || query.created_from || query.created_to;
+  const std::size_t asked = is_filtered ? std::max(kWindow, limit + 1) : limit + 1;
+  IdRange range = range_of(query);
+  std::vector<Order> found;
+  for (std::size_t scanned = 0; scanned < kMaxScanned;) {
+    auto orders = window(query.tenant, range.first, range.end, asked);
+    if (!orders) return std::unexpected(orders.error());
+    const bool is_last = orders->size() < asked;
+    if (!orders->empty()) range.end = orders->back().id;
+    scanned += orders->size();
+    for (Order& order : *orders) {
+      if (matches(order, query)) found.push_back(std::move(order));
+      if (found.size() > limit) return page_of(std::move(found), limit);
+    }
+    if (is_last) return page_of(std::move(found), limit);
+  }
+  OrderPage page = page_of(std::move(found), limit);
+  page.next = range.end;
+  return page;
+}
+
+std::expected<OrderPage, StoreError> PostgresReader::dead_letters(
+    const ports::DeadLetterQuery& query) const {
+  const std::size_t limit = page_size(query.limit);
+  Parameters parameters;
+  parameters.add(to_binary(query.after.value_or(OrderId{}))).add(query.tenant.str());
+  if (query.stage) {
+    parameters.add(to_binary(static_cast<std::int16_t>(*query.stage)));
+  } else {
+    parameters.add_null();
+  }
+  if (query.error) {
+    parameters.add(to_binary(static_cast<std::int16_t>(*query.error)));
+  } else {
+    parameters.add_null();
+  }
+  parameters.add(limit_parameter(limit + 1));
+  const auto rows = run(statements::kDeadLetters, parameters);
+  if (!rows) return std::unexpected(rows.error());
+  auto orders = decode_orders(*rows);
+  if (!orders) return std::unexpected(StoreError::corrupt);
+  return page_of(*std::move(orders), limit);
+}
+
+std::expected<OrderPage, StoreError> PostgresReader::owed_refunds(std::optional<OrderId> after,
+                                                                  std::size_t limit) const {
+  const std::size_t most = page_size(limit);
+  const auto rows =
+      run(statements::kOwed,
+          Parameters().add(to_binary(after.value_or(OrderId{}))).add(limit_parameter(most + 1)));
+  if (!rows) return std::unexpected(rows.error());
+  auto orders = decode_orders(*rows);
+  if (!orders) return std::unexpected(StoreError::corrupt);
+  return page_of(*std::move(orders), most);
+}
+
+std::expected<std::optional<domain::Stock>, StoreError> PostgresReader::stock(
+    const domain::TenantId& tenant, const domain::ProductId& product) const {
+  const auto rows = run(statements::kStock, Parameters().add(tenant.str()).add(product.str()));
+  if (!rows) return std::unexpected(rows.error());
+  if (rows->size() == 0) return std::nullopt;
+  return domain::Stock{.received = rows->integer(0, 0),
+                       .reserved = rows->integer(0, 1),
+                       .sold = rows->integer(0, 2)};
+}
+
+std::expected<domain::Contract, StoreError> PostgresReader::contract(
+    const domain::TenantId& tenant) const {
+  const auto rows = run(statements::kContract, Parameters().add(tenant.str()));
+  if (!rows) return std::unexpected(rows.error());
+  return rows->size() == 0 ? default_contract_ : contract_of(*rows, 0, default_contract_);
+}
+
+std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>
+PostgresReader::contracts(const domain::TenantId& after, std::size_t limit) const {
+  const auto rows = run(statements::kContracts,
+                        Parameters().add(after.str()).add(limit_parameter(page_size(limit))));
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<std::pair<domain::TenantId, domain::Contract>> listed;
+  for (std::size_t row = 0; row < rows->size(); ++row) {
+    listed.emplace_back(domain::TenantId::unchecked(std::string(rows->bytes(row, 0))),
+                        contract_of(*rows, row, default_contract_));
+  }
+  return listed;
+}
+
+}  // namespace penstock::postgres_store

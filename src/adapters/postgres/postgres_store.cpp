@@ -1,0 +1,312 @@
+#include "adapters/postgres/postgres_store.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include <boost/json.hpp>
+
+#include "adapters/postgres/batch.h"
+#include "adapters/postgres/binary.h"
+#include "adapters/postgres/migrations.h"
+#include "adapters/postgres/order_codec.h"
+#include "adapters/postgres/statements.h"
+#include "domain/check.h"
+
+namespace penstock::postgres_store {
+namespace {
+
+using domain::Order;
+using domain::OrderId;
+using ports::StoreError;
+
+/// Counting may take a tenth of the time at most.
+constexpr int kDepthShare = 10;
+
+bool is_valid_node(std::string_view name) {
+  return name.size() <= kMaxNodeNameBytes && domain::CorrelationTag::is_valid(name);
+}
+
+std::int32_t bounded(std::size_t limit) {
+  return static_cast<std::int32_t>(std::min(limit, domain::limits::kMaxInFlight));
+}
+
+std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string_view jsonb) {
+  namespace json = boost::json;
+  json::error_code error;
+  const json::value parsed = json::parse({jsonb.data() + 1, jsonb.size() - 1}, error);
+  if (error || !parsed.is_array()) return std::nullopt;
+  std::vector<ports::TerminalBatch::Entry> entries;
+  for (const json::value& each : parsed.get_array()) {
+    const json::array* entry = each.if_array();
+    if (entry == nullptr || entry->size() != 3) return std::nullopt;
+    const auto* id = (*entry)[0].if_string();
+    const auto* tenant = (*entry)[1].if_string();
+    const auto* status = (*entry)[2].if_int64();
+    const auto order = id == nullptr ? std::nullopt : OrderId::parse({id->data(), id->size()});
+    if (!order || tenant == nullptr || status == nullptr) return std::nullopt;
+    entries.push_back({.order = *order,
+                       .tenant = domain::TenantId::unchecked({tenant->data(), tenant->size()}),
+                       .status = static_cast<domain::Status>(*status)});
+  }
+  return entries;
+}
+
+}  // namespace
+
+PostgresStore::PostgresStore(PostgresStoreOptions options)
+    : options_(std::move(options)),
+      reader_(options_),
+      session_(options_),
+      last_tenants_(domain::kStages + 1) {}
+
+std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
+    PostgresStoreOptions options) {
+  if (!is_valid_node(options.node)) {
+    return std::unexpected(Failure{.error = StoreError::unavailable,
+                                   .sql_state = "22023",
+                                   .detail = "\"" + options.node + "\" is no node name"});
+  }
+  const ConnectionOptions first{.url = options.url,
+                                .schema = options.schema,
+                                .name = "penstock " + options.node,
+                                .connect_timeout = options.connect_timeout,
+                                .statement_timeout = options.statement_timeout};
+  // Without the functions nothing can be prepared, so the version is looked at before.
+  auto connection = Connection::open(first, {});
+  if (!connection) return std::unexpected(std::move(connection.error()));
+  if (auto checked = check_schema_version(**connection, options.schema); !checked) {
+    return std::unexpected(std::move(checked.error()));
+  }
+  connection->reset();
+  std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(options)));
+  if (auto opened = store->session_.open(); !opened) {
+    return std::unexpected(std::move(opened.error()));
+  }
+  if (auto begun = store->begin_run(); !begun) return std::unexpected(std::move(begun.error()));
+  return store;
+}
+
+std::expected<void, Failure> PostgresStore::begin_run() {
+  const auto begun = session_.run(statements::kBeginRun, Parameters().add(options_.node));
+  if (!begun) return std::unexpected(begun.error());
+  recovery_.unclean_ends = static_cast<std::int32_t>(begun->integer(0, 0));
+  if (const auto orders = array_from(begun->bytes(0, 1))) {
+    for (const auto& order : *orders) {
+      if (order) recovery_.interrupted.push_back(order_id_from(*order));
+    }
+  }
+  recovery_.active = static_cast<std::size_t>(begun->integer(0, 2));
+  return {};
+}
+
+StoreError PostgresStore::note(const Failure& failure) {
+  last_failure_ = failure.sql_state + " " + failure.detail;
+  if (failure.error == StoreError::corrupt) stopped_ = StoreError::corrupt;
+  return failure.error;
+}
+
+StoreError PostgresStore::note_corrupt(const char* what) {
+  return note({.error = StoreError::corrupt, .sql_state = "XX001", .detail = what});
+}
+
+std::expected<void, StoreError> PostgresStore::close() {
+  if (stopped_) return std::unexpected(*stopped_);
+  auto ended = run(statements::kEndRun, Parameters().add(options_.node));
+  if (!ended) return std::unexpected(ended.error());
+  stopped_ = StoreError::stopped;
+  return {};
+}
+
+std::expected<void, StoreError> PostgresStore::maintain() {
+  if (auto made = run(statements::kMonths, {}); !made) return std::unexpected(made.error());
+  auto deleted = run(statements::kDeleteKeys, Parameters().add(to_binary(kMaxKeysDeleted)));
+  if (!deleted) return std::unexpected(deleted.error());
+  return {};
+}
+
+std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::apply(
+    std::span<ports::Command> commands, domain::Now) {
+  PENSTOCK_CHECK(commands.size() <= domain::limits::kMaxBatch, "a batch is bounded");
+  if (stopped_) return std::unexpected(*stopped_);
+  if (commands.empty()) return std::vector<ports::CommandResult>{};
+  // The types' ids are known once there was a connection, and are the same for every later one.
+  Batch batch(commands, options_, session_.types());
+  std::vector<Call> calls = batch.calls();
+  const std::size_t answers = calls.size();
+  // Behind the commands: a commit that ends its lease makes a release without effect.
+  if (auto release = release_call()) calls.push_back(*std::move(release));
+  auto rows = session_.commit(std::move(calls));
+  if (!rows) return std::unexpected(note(rows.error()));
+  releases_.clear();
+  depth_due_ = {};
+  auto results = batch.results(std::span(*rows).first(answers));
+  if (!results) return std::unexpected(note_corrupt("the answer to a batch has another form"));
+  return *std::move(results);
+}
+
+std::optional<Call> PostgresStore::release_call() const {
+  if (releases_.empty()) return std::nullopt;
+  ArrayWriter orders(type_id::kUuid);
+  ArrayWriter dues(type_id::kTimestamp);
+  for (const auto& [order, due] : releases_) {
+    orders.add(order.view());
+    dues.add(to_binary(due));
+  }
+  Parameters parameters;
+  parameters.add(options_.node).add(orders.bytes()).add(dues.bytes());
+  return Call{.statement = &statements::kRelease, .parameters = std::move(parameters)};
+}
+
+std::expected<void, StoreError> PostgresStore::flush_releases() {
+  const auto call = release_call();
+  if (!call) return {};
+  releases_.clear();
+  depth_due_ = {};
+  const auto done = session_.run(*call->statement, call->parameters);
+  if (!done) return std::unexpected(note(done.error()));
+  return {};
+}
+
+std::expected<Rows, StoreError> PostgresStore::run(const Statement& statement,
+                                                   Parameters parameters) {
+  if (stopped_) return std::unexpected(*stopped_);
+  if (auto flushed = flush_releases(); !flushed) return std::unexpected(flushed.error());
+  auto rows = session_.run(statement, parameters);
+  if (!rows) return std::unexpected(note(rows.error()));
+  return *std::move(rows);
+}
+
+std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage stage,
+                                                                   std::size_t limit, domain::Now) {
+  std::string& last_tenant = last_tenants_.at(static_cast<std::size_t>(stage));
+  const auto rows = run(statements::kClaim, Parameters()
+                                                .add(options_.node)
+                                                .add(to_binary(static_cast<std::int16_t>(stage)))
+                                                .add(to_binary(bounded(limit)))
+                                                .add(interval_to_binary(options_.lease))
+                                                .add(last_tenant)
+                                                .add(to_binary(options_.default_contract.weight))
+                                                .add(to_binary(kMaxTenantsPerClaim)));
+  if (!rows) return std::unexpected(rows.error());
+  auto orders = decode_orders(*rows);
+  if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
+  if (!orders->empty()) {
+    last_tenant = orders->back().tenant.str();
+    depth_due_ = {};
+  }
+  return *std::move(orders);
+}
+
+std::expected<std::optional<Order>, StoreError> PostgresStore::claim_one(const OrderId& order) {
+  const auto rows = run(statements::kClaimOne, Parameters()
+                                                   .add(options_.node)
+                                                   .add(to_binary(order))
+                                                   .add(interval_to_binary(options_.lease)));
+  if (!rows) return std::unexpected(rows.error());
+  auto orders = decode_orders(*rows);
+  if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
+  if (orders->empty()) return std::nullopt;
+  depth_due_ = {};
+  return std::move(orders->front());
+}
+
+void PostgresStore::release(const OrderId& order, domain::Instant due) {
+  releases_.emplace_back(order, due);
+  depth_due_ = {};
+  if (releases_.size() >= kMaxPendingReleases && !flush_releases()) releases_.clear();
+}
+
+std::expected<void, StoreError> PostgresStore::mark(std::span<const OrderId> orders) {
+  ArrayWriter ids(type_id::kUuid);
+  for (const OrderId& order : orders) ids.add(order.view());
+  const auto done = run(statements::kMark, Parameters().add(options_.node).add(ids.bytes()));
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+std::expected<void, StoreError> PostgresStore::settled() {
+  const auto done = run(statements::kSettled, Parameters().add(options_.node));
+  if (!done) return std::unexpected(done.error());
+  recovery_.unclean_ends = 0;
+  return {};
+}
+
+Parameters PostgresStore::taker(std::size_t limit) const {
+  Parameters parameters;
+  parameters.add(options_.node)
+      .add(to_binary(bounded(limit)))
+      .add(interval_to_binary(options_.lease));
+  return parameters;
+}
+
+std::expected<std::vector<ports::TerminalBatch>, StoreError> PostgresStore::take_terminal_batches(
+    std::size_t limit) {
+  const auto rows = run(statements::kTakeOutbox, taker(limit));
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<ports::TerminalBatch> taken;
+  for (std::size_t row = 0; row < rows->size(); ++row) {
+    auto entries = entries_from(rows->bytes(row, 1));
+    if (!entries) return std::unexpected(note_corrupt("a terminal batch has another form"));
+    taken.push_back({.sequence = static_cast<std::uint64_t>(rows->integer(row, 0)),
+                     .entries = *std::move(entries)});
+  }
+  return taken;
+}
+
+std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deliveries(
+    std::size_t limit, domain::Now) {
+  const auto rows = run(statements::kTakeDeliveries, taker(limit));
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<ports::Delivery> taken;
+  for (std::size_t row = 0; row < rows->size(); ++row) {
+    taken.push_back({.order = order_id_from(rows->bytes(row, 0)),
+                     .tenant = domain::TenantId::unchecked(std::string(rows->bytes(row, 1))),
+                     .attempt = static_cast<std::int32_t>(rows->integer(row, 2))});
+  }
+  return taken;
+}
+
+void PostgresStore::count_depth() {
+  const auto started = std::chrono::steady_clock::now();
+  if (started < depth_due_) return;
+  const auto rows = run(statements::kDepths, {});
+  if (!rows) return;
+  const auto active = run(statements::kActive, {});
+  if (!active) return;
+  ports::StoreDepth depth;
+  const auto number = [&](std::size_t row, int column) {
+    return static_cast<std::size_t>(rows->integer(row, column));
+  };
+  for (std::size_t row = 0; row < rows->size(); ++row) {
+    ports::StageDepth& stage = depth.stages.at(number(row, 0));
+    stage = {.ready = number(row, 1),
+             .leased = number(row, 2),
+             .dead_letters = number(row, 3),
+             .oldest = std::nullopt};
+    if (!rows->is_null(row, 4)) stage.oldest = instant_from(rows->bytes(row, 4));
+    depth.open_dead_letters += stage.dead_letters;
+    depth.owed_refunds += number(row, 5);
+    depth.terminal_batches += number(row, 6);
+    depth.deliveries += number(row, 7);
+  }
+  depth.active = static_cast<std::size_t>(std::max<std::int64_t>(0, active->integer(0, 0)));
+  depth_ = depth;
+  const auto ended = std::chrono::steady_clock::now();
+  depth_due_ = ended + std::max<std::chrono::steady_clock::duration>(
+                           std::chrono::microseconds(options_.depth_age.us),
+                           kDepthShare * (ended - started));
+}
+
+ports::StoreDepth PostgresStore::depth() const {
+  // Looking needs the connection, which belongs to the one thread that calls.
+  const_cast<PostgresStore*>(this)->count_depth();
+  return depth_;
+}
+
+std::optional<domain::Instant> PostgresStore::next_due() const {
+  const auto rows = const_cast<PostgresStore*>(this)->run(statements::kNextDue, {});
+  if (!rows || rows->is_null(0, 0)) return std::nullopt;
+  return instant_from(rows->bytes(0, 0));
+}
+
+}  // namespace penstock::postgres_store

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "adapters/postgres/connection.h"
+#include "adapters/postgres/postgres_reader.h"
+#include "adapters/postgres/postgres_store_options.h"
+#include "adapters/postgres/writer_session.h"
+#include "ports/order_reader.h"
+#include "ports/order_store.h"
+
+namespace penstock::postgres_store {
+
+/// The order store on a PostgreSQL database that several processes share (docs/postgres.md). Each
+/// process has one store object under a node name of its own; times are the database's, and a
+/// `now` that is passed in counts for nothing.
+///
+/// apply, claim and every other call are one round trip. `apply` returns after a COMMIT that waited
+/// for the disk; claims and takes do not wait for it, since a lost lease is only an order that is
+/// claimed again. A connection that breaks is opened again at the next call, with pauses; what
+/// happened to a COMMIT without an answer is asked for, and unknown_outcome only where that cannot
+/// be known. Conflicts with other transactions are tried again.
+///
+/// `corrupt` (a row of another form, a schema that is not this program's) ends the store: no call
+/// succeeds any more. One thread calls, any thread reads.
+class PostgresStore final : public ports::OrderStore {
+ public:
+  /// Connects, refuses a schema of another version, takes the node's name and begins its run: an
+  /// end without `close` is counted, marked orders are interrupted, leases of the last run freed.
+  static std::expected<std::unique_ptr<PostgresStore>, Failure> open(PostgresStoreOptions options);
+
+  /// The clean end of the run. After it nothing but destruction is allowed.
+  std::expected<void, ports::StoreError> close();
+
+  /// What has to be done now and then, by any process: makes the months ahead and deletes up to
+  /// kMaxKeysDeleted expired keys.
+  std::expected<void, ports::StoreError> maintain();
+
+  std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
+      std::span<ports::Command> commands, domain::Now now) override;
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
+                                                                     std::size_t limit,
+                                                                     domain::Now now) override;
+  std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
+      const domain::OrderId& order) override;
+  /// Sent with the next call; lost where that fails, and then the lease runs out.
+  void release(const domain::OrderId& order, domain::Instant due) override;
+  std::expected<void, ports::StoreError> mark(std::span<const domain::OrderId> orders) override;
+  std::expected<std::vector<ports::TerminalBatch>, ports::StoreError> take_terminal_batches(
+      std::size_t limit) override;
+  std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
+      std::size_t limit, domain::Now now) override;
+  /// Of all processes together. As it was last counted while the database is away.
+  ports::StoreDepth depth() const override;
+  std::optional<domain::Instant> next_due() const override;
+  ports::Recovery recovery() const override { return recovery_; }
+  std::expected<void, ports::StoreError> settled() override;
+
+  const ports::OrderReader& reader() const { return reader_; }
+
+  /// The last failure in the server's or libpq's words, for the log.
+  const std::string& last_failure() const { return last_failure_; }
+  /// Waits for the server since the start.
+  std::uint64_t round_trips() const { return session_.round_trips(); }
+  /// The server's process that serves the writing connection; 0 without one.
+  int backend_pid() { return session_.connection() ? session_.connection()->backend_pid() : 0; }
+
+ private:
+  explicit PostgresStore(PostgresStoreOptions options);
+
+  std::expected<void, Failure> begin_run();
+  /// One statement behind the releases that wait.
+  std::expected<Rows, ports::StoreError> run(const Statement& statement, Parameters parameters);
+  std::expected<void, ports::StoreError> flush_releases();
+  std::optional<Call> release_call() const;
+  ports::StoreError note(const Failure& failure);
+  ports::StoreError note_corrupt(const char* what);
+  void count_depth();
+  Parameters taker(std::size_t limit) const;
+
+  PostgresStoreOptions options_;
+  PostgresReader reader_;
+  WriterSession session_;
+  ports::Recovery recovery_;
+  std::optional<ports::StoreError> stopped_;
+  std::string last_failure_;
+  std::vector<std::pair<domain::OrderId, domain::Instant>> releases_;
+  std::vector<std::string> last_tenants_;  ///< by stage: where the next claim goes on
+  ports::StoreDepth depth_;
+  std::chrono::steady_clock::time_point depth_due_;
+};
+
+}  // namespace penstock::postgres_store

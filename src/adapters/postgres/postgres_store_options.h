@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "domain/contract.h"
+#include "domain/instant.h"
+#include "domain/limits.h"
+#include "domain/token_bucket.h"
+
+namespace penstock::postgres_store {
+
+inline constexpr std::size_t kMaxNodeNameBytes = 40;
+/// Tenants that one claim takes orders of; the next claim goes on with the ones behind them.
+inline constexpr int kMaxTenantsPerClaim = 1'024;
+/// Tries of one batch that lost against another transaction.
+inline constexpr int kMaxConflictTries = 8;
+/// Releases that wait for the next call.
+inline constexpr std::size_t kMaxPendingReleases = 4'096;
+/// Expired idempotency keys that one `maintain` deletes.
+inline constexpr int kMaxKeysDeleted = 10'000;
+
+struct PostgresStoreOptions {
+  /// A libpq URL, "postgresql://user@host/database?sslmode=verify-full&sslrootcert=...".
+  std::string url;
+  std::string schema = "penstock";
+  /// Names this process among those that share the store, the same over its restarts; two running
+  /// at once under one name are refused. 1 to kMaxNodeNameBytes of [A-Za-z0-9._-].
+  std::string node;
+  /// The hard depth bound over all processes. Batches that other processes have not committed yet
+  /// are not counted, so what they hold may come on top.
+  std::size_t max_active = domain::limits::kDefaultMaxActive;
+  /// In force for tenants without a stored contract: 1 000 orders a second, burst 2 000.
+  domain::Contract default_contract{
+      .bucket = {.rate = {.micro_tokens = 1'000 * domain::kMicroTokensPerToken}, .burst = 2'000},
+      .guarantee = std::nullopt,
+      .weight = 1,
+      .webhook = std::nullopt};
+  domain::Duration idempotency_retention = domain::limits::kIdempotencyRetention;
+  /// How long a claimed order, batch or delivery is this process's: longer than any effect takes.
+  domain::Duration lease = domain::Duration::seconds(60);
+  domain::Duration connect_timeout = domain::Duration::seconds(5);
+  domain::Duration statement_timeout = domain::Duration::seconds(10);
+  /// After a failed connection none is tried for this long, doubled up to kMaxReconnectPause.
+  domain::Duration reconnect_pause = domain::Duration::milliseconds(100);
+  std::size_t reader_connections = 4;
+  /// `depth` is counted again only after this long, and after ten times what counting took.
+  domain::Duration depth_age = domain::Duration::milliseconds(200);
+};
+
+inline constexpr domain::Duration kMaxReconnectPause = domain::Duration::seconds(5);
+
+}  // namespace penstock::postgres_store

@@ -1,0 +1,134 @@
+#pragma once
+
+#include "adapters/postgres/connection.h"
+
+/// The prepared statements: the functions of deploy/postgres, and the reader's queries.
+namespace penstock::postgres_store::statements {
+
+inline constexpr Statement kApplyOrders{
+    .name = "apply_orders",
+    .sql =
+        "SELECT * FROM apply_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+        " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
+inline constexpr Statement kSetStock{.name = "set_stock",
+                                     .sql = "SELECT * FROM set_stock($1, $2, $3, $4, $5, $6)"};
+inline constexpr Statement kPutContracts{
+    .name = "put_contracts",
+    .sql = "SELECT put_contracts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
+inline constexpr Statement kFinishOutbox{.name = "finish_outbox",
+                                         .sql = "SELECT finish_outbox($1, $2, $3)"};
+inline constexpr Statement kEndAttempts{.name = "end_attempts",
+                                        .sql = "SELECT end_attempts($1, $2, $3, $4)"};
+inline constexpr Statement kRelease{.name = "release", .sql = "SELECT release_orders($1, $2, $3)"};
+inline constexpr Statement kTransactionId{.name = "transaction_id",
+                                          .sql = "SELECT pg_current_xact_id_if_assigned()::text"};
+inline constexpr Statement kTransactionStatus{.name = "transaction_status",
+                                              .sql = "SELECT pg_xact_status($1::text::xid8)"};
+inline constexpr Statement kClaim{.name = "claim",
+                                  .sql = "SELECT * FROM claim_orders($1, $2, $3, $4, $5, $6, $7)"};
+inline constexpr Statement kClaimOne{.name = "claim_one",
+                                     .sql = "SELECT * FROM claim_order($1, $2, $3)"};
+inline constexpr Statement kTakeOutbox{.name = "take_outbox",
+                                       .sql = "SELECT * FROM take_outbox($1, $2, $3)"};
+inline constexpr Statement kTakeDeliveries{.name = "take_deliveries",
+                                           .sql = "SELECT * FROM take_deliveries($1, $2, $3)"};
+inline constexpr Statement kMark{.name = "mark",
+                                 .sql = "UPDATE node_marks SET marks = $2 WHERE node = $1"};
+inline constexpr Statement kSettled{
+    .name = "settled", .sql = "UPDATE node_marks SET unclean_ends = 0 WHERE node = $1"};
+inline constexpr Statement kEndRun{
+    .name = "end_run",
+    .sql = "UPDATE node_marks SET unclean_ends = 0, is_running = false WHERE node = $1"};
+inline constexpr Statement kBeginRun{.name = "begin_run", .sql = "SELECT * FROM begin_run($1)"};
+inline constexpr Statement kDepths{.name = "depths", .sql = "SELECT * FROM depths()"};
+inline constexpr Statement kActive{
+    .name = "active", .sql = "SELECT coalesce(sum(active), 0)::bigint FROM active_counts"};
+inline constexpr Statement kNextDue{.name = "next_due", .sql = "SELECT next_due()"};
+inline constexpr Statement kMonths{.name = "months", .sql = "SELECT create_monthly_partitions()"};
+inline constexpr Statement kDeleteKeys{.name = "delete_keys",
+                                       .sql = "SELECT delete_expired_keys($1)"};
+/// The node's name is this session's alone.
+inline constexpr Statement kHoldNode{
+    .name = "hold_node",
+    .sql = "SELECT pg_try_advisory_lock(hashtext('penstock ' || current_schema()), hashtext($1))"};
+/// Ends a session of this node that the server may still believe in, and waits for its end.
+inline constexpr Statement kEndSession{
+    .name = "end_session",
+    .sql =
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE pid = $1::int AND application_name = $2 AND pid <> pg_backend_pid()"};
+inline constexpr Statement kTypeIds{.name = "type_ids",
+                                    .sql =
+                                        "SELECT 'order_facts'::regtype::oid::bigint,"
+                                        " 'order_state'::regtype::oid::bigint"};
+
+inline constexpr Statement kWriter[] = {kApplyOrders, kSetStock, kPutContracts,  kFinishOutbox,
+                                        kEndAttempts, kRelease,  kTransactionId, kTransactionStatus,
+                                        kClaim,       kClaimOne, kTakeOutbox,    kTakeDeliveries,
+                                        kMark,        kSettled,  kEndRun,        kBeginRun,
+                                        kDepths,      kActive,   kNextDue,       kMonths,
+                                        kDeleteKeys,  kHoldNode, kEndSession,    kTypeIds};
+
+inline constexpr Statement kFind{
+    .name = "find",
+    .sql =
+        "SELECT r.*,"
+        " (SELECT receipt FROM receipts p WHERE p.order_id = $1 AND p.created_at = $2),"
+        " (SELECT jsonb_agg(jsonb_build_array(number, (extract(epoch FROM at)"
+        "    * 1000000)::bigint, NULL, 0, 0, reason, attempt) ORDER BY number)"
+        "  FROM events e WHERE e.order_id = $1 AND e.created_at = $2 AND e.kind = 2)"
+        " FROM (SELECT * FROM active_records WHERE order_id = $1 UNION ALL"
+        "       SELECT * FROM ended_records WHERE order_id = $1 AND created_at = $2) r"};
+
+/// A tenant's or all orders with ids in [$2, $3) (and of months in [$4, $5)), newest first.
+inline constexpr Statement kListTenant{
+    .name = "list_tenant",
+    .sql =
+        "SELECT * FROM ("
+        "  (SELECT * FROM active_records WHERE tenant_id = $1 AND order_id >= $2"
+        "   AND order_id < $3 ORDER BY order_id DESC LIMIT $6)"
+        "  UNION ALL (SELECT * FROM ended_records WHERE tenant_id = $1 AND order_id >= $2"
+        "   AND order_id < $3 AND created_at >= $4 AND created_at <= $5"
+        "   ORDER BY order_id DESC LIMIT $6)) r ORDER BY order_id DESC LIMIT $6"};
+inline constexpr Statement kListAll{
+    .name = "list_all",
+    .sql =
+        "SELECT * FROM ("
+        "  (SELECT * FROM active_records WHERE order_id >= $1 AND order_id < $2"
+        "   ORDER BY order_id DESC LIMIT $5)"
+        "  UNION ALL (SELECT * FROM ended_records WHERE order_id >= $1 AND order_id < $2"
+        "   AND created_at >= $3 AND created_at <= $4"
+        "   ORDER BY order_id DESC LIMIT $5)) r ORDER BY order_id DESC LIMIT $5"};
+
+inline constexpr Statement kDeadLetters{
+    .name = "dead_letters",
+    .sql =
+        "SELECT * FROM (SELECT * FROM active_records UNION ALL SELECT * FROM ended_records) r"
+        " WHERE dead_letter_state IS NOT NULL AND dead_letter_state <> 3 AND order_id > $1"
+        " AND ($2::text = '' OR tenant_id = $2) AND ($3::int2 IS NULL OR dead_letter_stage = $3)"
+        " AND ($4::int2 IS NULL OR dead_letter_last_error = $4) ORDER BY order_id LIMIT $5"};
+inline constexpr Statement kOwed{
+    .name = "owed",
+    .sql =
+        "SELECT * FROM active_records WHERE status = 6 AND charge = 2 AND order_id > $1"
+        " ORDER BY order_id LIMIT $2"};
+inline constexpr Statement kStock{
+    .name = "stock",
+    .sql = "SELECT received, reserved, sold FROM stock WHERE tenant_id = $1 AND product_id = $2"};
+inline constexpr Statement kContracts{
+    .name = "contracts",
+    .sql =
+        "SELECT tenant_id, rate_micro_tokens, rate_period_ns, burst, guarantee_micro_tokens,"
+        " guarantee_period_ns, weight, webhook_url, webhook_secret, webhook_disabled"
+        " FROM contracts WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"};
+inline constexpr Statement kContract{
+    .name = "contract",
+    .sql =
+        "SELECT tenant_id, rate_micro_tokens, rate_period_ns, burst, guarantee_micro_tokens,"
+        " guarantee_period_ns, weight, webhook_url, webhook_secret, webhook_disabled"
+        " FROM contracts WHERE tenant_id = $1"};
+
+inline constexpr Statement kReader[] = {kFind, kListTenant, kListAll,   kDeadLetters,
+                                        kOwed, kStock,      kContracts, kContract};
+
+}  // namespace penstock::postgres_store::statements

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "adapters/postgres/connection.h"
+#include "adapters/postgres/postgres_store_options.h"
+#include "domain/instant.h"
+
+namespace penstock::postgres_store {
+
+/// Object ids of the composite types, which differ from database to database.
+struct CompositeTypes {
+  std::uint32_t facts = 0;
+  std::uint32_t state = 0;
+};
+
+/// The one writing connection of a node: opened again when it broke, with pauses; conflicts are
+/// tried again; a COMMIT without an answer is resolved. Not thread-safe.
+class WriterSession {
+ public:
+  explicit WriterSession(const PostgresStoreOptions& options);
+
+  /// Opens the first connection and takes the node's name. A name that is in use is waited for as
+  /// long as a connection may take to end, then refused.
+  std::expected<void, Failure> open();
+
+  /// One statement of its own transaction, without effect where it failed but for a broken
+  /// connection.
+  std::expected<Rows, Failure> run(const Statement& statement, const Parameters& parameters);
+
+  /// All calls in one transaction, durable when it returns; conflicts are tried again up to
+  /// kMaxConflictTries times. `unavailable`: nothing was done.
+  std::expected<std::vector<Rows>, Failure> commit(std::vector<Call> calls);
+
+  const CompositeTypes& types() const { return types_; }
+  Connection* connection() { return connection_.get(); }
+  std::uint64_t round_trips() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::expected<void, Failure> require_connection();
+  std::expected<void, Failure> connect();
+  std::expected<void, Failure> hold_node(Connection& connection);
+  /// After a COMMIT without an answer: its rows if it took effect.
+  std::expected<std::vector<Rows>, Failure> resolve(TransactionResult result);
+  void pause_before_try(int tries);
+
+  ConnectionOptions connection_options_;
+  std::string node_;
+  domain::Duration first_pause_;
+  domain::Duration pause_;
+  Clock::time_point next_try_;
+  std::unique_ptr<Connection> connection_;
+  int last_pid_ = 0;  ///< of the connection before, to be ended
+  CompositeTypes types_;
+  std::minstd_rand random_;
+  std::uint64_t past_round_trips_ = 0;
+};
+
+}  // namespace penstock::postgres_store
