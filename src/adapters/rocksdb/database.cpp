@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/log_scan.h"
 #include "adapters/rocksdb/state_codec.h"
 
 namespace penstock::rocksdb_store {
@@ -129,6 +130,12 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
     if (access == Access::write) {
       const rocksdb::Status made = make_directory(*database->env_, options.path);
       if (!made.ok()) return std::unexpected(open_error_of(made));
+    }
+  }
+  // Before RocksDB, which takes damage in a log for its end and goes on without what is behind it.
+  if (listed.ok()) {
+    if (auto checked = check_logs(*database->env_, options.path); !checked) {
+      return std::unexpected(checked.error());
     }
   }
   if (access == Access::write) lower_background_priority(*database->env_);

@@ -183,30 +183,45 @@ std::expected<std::vector<Month>, StoreError> RocksStore::drop_months_before(Mon
   for (const auto& [month, handle] : state_->database->months()) {
     if (month < kept) dropped.push_back(month);
   }
-  if (dropped.empty()) return dropped;
-  // Said first: what was sold is summed over all history, and an audit must know that it is gone.
-  state_->writes.clear();
-  state_->writes.put(state_->database->handle(Family::meta), meta::kDropped, to_string(kept));
-  if (const auto done = state_->database->write(state_->writes); !done) {
-    return std::unexpected(done.error());
+  if (!dropped.empty()) {
+    // Said first: what was sold is summed over all history, and an audit must know that it is gone.
+    state_->writes.clear();
+    state_->writes.put(state_->database->handle(Family::meta), meta::kDropped, to_string(kept));
+    if (const auto done = state_->database->write(state_->writes); !done) {
+      return std::unexpected(done.error());
+    }
   }
   for (const Month month : dropped) {
     if (const auto done = state_->database->drop_month(month); !done) {
       return std::unexpected(done.error());
     }
   }
-  // What the dead letter list still names of these months is nowhere any more.
+  // Whether months were dropped now or not: the call that did may have died before this.
+  if (const auto done = forget_dead_letters_before(kept); !done) {
+    return std::unexpected(done.error());
+  }
+  std::ranges::reverse(dropped);
+  return dropped;
+}
+
+std::expected<void, StoreError> RocksStore::forget_dead_letters_before(Month first_kept) {
+  rocksdb::DB& db = state_->database->db();
   rocksdb::ColumnFamilyHandle* listed = state_->database->handle(Family::listed);
   const std::string first = tagged_id_key(kDeadLetterTag, OrderId{});
-  const std::string end = tagged_id_key(kDeadLetterTag, first_id_of(domain::start_of(kept)));
+  const std::string end = tagged_id_key(kDeadLetterTag, first_id_of(domain::start_of(first_kept)));
+  const std::unique_ptr<rocksdb::Iterator> found(db.NewIterator({}, listed));
+  found->Seek(first);
+  if (!found->status().ok()) {
+    return std::unexpected(state_->database->stop(error_of(found->status())));
+  }
+  if (!found->Valid() || found->key().compare(end) >= 0) return {};
   // Synced as every write: a record in the log with another behind it was acknowledged, and what
   // checks the log relies on it.
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  const rocksdb::Status status = state_->database->db().DeleteRange(synced, listed, first, end);
+  const rocksdb::Status status = db.DeleteRange(synced, listed, first, end);
   if (!status.ok()) return std::unexpected(state_->database->stop(error_of(status)));
-  std::ranges::reverse(dropped);
-  return dropped;
+  return {};
 }
 
 }  // namespace penstock::rocksdb_store

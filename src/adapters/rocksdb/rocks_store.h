@@ -66,6 +66,8 @@ class RocksStore final : public ports::OrderStore {
   explicit RocksStore(std::unique_ptr<StoreState> state);
 
   std::expected<void, ports::StoreError> prepare_month(domain::Instant now);
+  /// Of orders that are nowhere any more: what the dead letter list names of months before.
+  std::expected<void, ports::StoreError> forget_dead_letters_before(domain::Month first_kept);
 
   std::unique_ptr<StoreState> state_;
   std::unique_ptr<ports::OrderReader> reader_;
