@@ -420,9 +420,11 @@ BEGIN
 END $$;
 
 -- Writes what ended, with its timeline and receipt, into its month. p_place, by order: its place
--- among those that ended, 0 for the others.
+-- among those that ended, 0 for the others. Joins here are of the batch with itself: hashed, whatever
+-- the caller's settings are.
 CREATE FUNCTION write_ended(p_facts order_facts[], p_final order_state[], p_place integer[])
-RETURNS void LANGUAGE plpgsql SET enable_nestloop = off SET enable_seqscan = off AS $$
+RETURNS void LANGUAGE plpgsql
+SET enable_nestloop = off SET enable_seqscan = off SET enable_hashjoin = on AS $$
 DECLARE
   v_ended uuid[] := (SELECT array_agg(z.order_id ORDER BY z.place)
                      FROM ROWS FROM (unnest(p_place), unnest(p_final)) z(place) WHERE z.place > 0);

@@ -138,7 +138,6 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
   auto rows = session_.commit(std::move(calls));
   if (!rows) return std::unexpected(note(rows.error()));
   releases_.clear();
-  depth_due_ = {};
   auto results = batch.results(std::span(*rows).first(answers));
   if (!results) return std::unexpected(note_corrupt("the answer to a batch has another form"));
   return *std::move(results);
@@ -161,7 +160,6 @@ std::expected<void, StoreError> PostgresStore::flush_releases() {
   const auto call = release_call();
   if (!call) return {};
   releases_.clear();
-  depth_due_ = {};
   const auto done = session_.run(*call->statement, call->parameters);
   if (!done) return std::unexpected(note(done.error()));
   return {};
@@ -190,10 +188,7 @@ std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage
   if (!rows) return std::unexpected(rows.error());
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
-  if (!orders->empty()) {
-    last_tenant = orders->back().tenant.str();
-    depth_due_ = {};
-  }
+  if (!orders->empty()) last_tenant = orders->back().tenant.str();
   return *std::move(orders);
 }
 
@@ -206,13 +201,11 @@ std::expected<std::optional<Order>, StoreError> PostgresStore::claim_one(const O
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
   if (orders->empty()) return std::nullopt;
-  depth_due_ = {};
   return std::move(orders->front());
 }
 
 void PostgresStore::release(const OrderId& order, domain::Instant due) {
   releases_.emplace_back(order, due);
-  depth_due_ = {};
   if (releases_.size() >= kMaxPendingReleases && !flush_releases()) releases_.clear();
 }
 
@@ -268,7 +261,7 @@ std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deli
 
 void PostgresStore::count_depth() {
   const auto started = std::chrono::steady_clock::now();
-  if (started < depth_due_) return;
+  if (options_.depth_age > domain::Duration{} && started < depth_due_) return;
   const auto rows = run(statements::kDepths, {});
   if (!rows) return;
   const auto active = run(statements::kActive, {});

@@ -44,7 +44,8 @@ struct PostgresStoreOptions {
   /// After a failed connection none is tried for this long, doubled up to kMaxReconnectPause.
   domain::Duration reconnect_pause = domain::Duration::milliseconds(100);
   std::size_t reader_connections = 4;
-  /// `depth` is counted again only after this long, and after ten times what counting took.
+  /// `depth` is counted again only after this long, and after ten times what counting took; zero
+  /// counts at every call.
   domain::Duration depth_age = domain::Duration::milliseconds(200);
 };
 
