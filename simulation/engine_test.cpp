@@ -75,7 +75,7 @@ TEST(Timeline, WhatIsCancelledDoesNotRunAndMovesNoTime) {
   EXPECT_EQ(timeline.elapsed(), Duration::seconds(1));
 }
 
-TEST(ProcessClock, AWallClockThatIsSetBackStandsStillUntilTheProcessStartsAgain) {
+TEST(ProcessClock, AWallClockThatIsSetBackGoesOnAtHalfSpeedUntilTheProcessStartsAgain) {
   Timeline timeline;
   ProcessClock clock(timeline);
   const auto before = clock.now();
@@ -83,9 +83,14 @@ TEST(ProcessClock, AWallClockThatIsSetBackStandsStillUntilTheProcessStartsAgain)
   timeline.after(Duration::seconds(1), [] {});
   timeline.run_next();
   EXPECT_EQ(clock.now().wall, before.wall);
-  EXPECT_EQ(clock.now().monotonic.ns, before.monotonic.ns + 1'000'000'000);
+  EXPECT_EQ(clock.true_time_of(before.wall + Duration::seconds(1)),
+            timeline.now() + Duration::seconds(2));
+  timeline.after(Duration::seconds(2), [] {});
+  timeline.run_next();
+  EXPECT_EQ(clock.now().wall, before.wall + Duration::seconds(1));
+  EXPECT_EQ(clock.now().monotonic.ns, before.monotonic.ns + 3'000'000'000);
   clock.process_started();
-  EXPECT_EQ(clock.now().wall, before.wall - Duration::seconds(9));
+  EXPECT_EQ(clock.now().wall, before.wall - Duration::seconds(7));
 }
 
 TEST(Trace, TheDigestTellsAnyTwoTracesApartThatDifferInOneLine) {

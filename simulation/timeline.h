@@ -10,6 +10,7 @@
 
 #include "domain/check.h"
 #include "domain/instant.h"
+#include "domain/monotone_wall.h"
 
 namespace penstock::simulation {
 
@@ -100,21 +101,23 @@ class ProcessClock {
   explicit ProcessClock(const Timeline& timeline) : timeline_(&timeline) {}
 
   domain::Now now() {
-    latest_ = std::max(latest_, timeline_->now() + offset_);
-    return {latest_, {(timeline_->now() - booted_).us * 1'000 + kUptimeAtBootNs}};
+    const domain::MonotonicTime monotonic{(timeline_->now() - booted_).us * 1'000 +
+                                          kUptimeAtBootNs};
+    return {wall_.read(timeline_->now() + offset_, monotonic), monotonic};
   }
 
-  /// The wall clock is set: forward, or backward (it then stands still within this process).
+  /// The wall clock is set: forward, or backward (it then goes on at half its speed).
   void jump(domain::Duration by) { offset_ = {offset_.us + by.us}; }
   domain::Duration offset() const { return offset_; }
 
   /// The true time at which this clock shows `wall`; at least now.
   domain::Instant true_time_of(domain::Instant wall) const {
-    return std::max(wall - offset_, timeline_->now());
+    const domain::Duration left = wall - wall_.shown();
+    return std::max(std::min(wall - offset_, timeline_->now() + left + left), timeline_->now());
   }
 
   /// A new process on the machine: the wall clock may show an earlier time than the last one saw.
-  void process_started() { latest_ = timeline_->now() + offset_; }
+  void process_started() { wall_ = {}; }
 
   /// The machine starts again: the monotonic clock with it, under another boot id.
   void machine_started() {
@@ -129,7 +132,7 @@ class ProcessClock {
 
   const Timeline* timeline_;
   domain::Duration offset_;
-  domain::Instant latest_;
+  domain::MonotoneWall wall_;
   domain::Instant booted_ = kWorldStart;
   std::uint64_t boots_ = 1;
 };

@@ -17,7 +17,7 @@ using domain::Duration;
 /// Faults go on for so long at most after the last client was content.
 constexpr Duration kFaultyAfterwards = Duration::seconds(20);
 /// Faults stop at the latest then, content or not: while they last nobody is promised an answer. (A
-/// process whose wall clock is set back again and again holds it still, and all timers with it.)
+/// process whose wall clock is set back again and again is slow with all its timers.)
 constexpr Duration kFaultyAtMost = Duration::hours(1);
 
 class WorldRun {

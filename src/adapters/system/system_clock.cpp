@@ -1,5 +1,6 @@
 #include "adapters/system/system_clock.h"
 
+#include <cstdint>
 #include <ctime>
 
 namespace penstock::system {
@@ -14,13 +15,10 @@ std::int64_t nanoseconds_of(clockid_t clock) {
 }  // namespace
 
 domain::Now SystemClock::now() {
-  std::int64_t const read_us = nanoseconds_of(CLOCK_REALTIME) / 1000;
-  std::int64_t latest = latest_us_.load(std::memory_order_relaxed);
-  while (latest < read_us &&
-         !latest_us_.compare_exchange_weak(latest, read_us, std::memory_order_relaxed)) {
-  }
-  std::int64_t const wall_us = latest < read_us ? read_us : latest;
-  return {.wall = {wall_us}, .monotonic = {nanoseconds_of(CLOCK_BOOTTIME)}};
+  std::lock_guard const lock(mutex_);
+  domain::Instant const wall{nanoseconds_of(CLOCK_REALTIME) / 1000};
+  domain::MonotonicTime const monotonic{nanoseconds_of(CLOCK_BOOTTIME)};
+  return {.wall = wall_.read(wall, monotonic), .monotonic = monotonic};
 }
 
 }  // namespace penstock::system

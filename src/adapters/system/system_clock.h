@@ -1,20 +1,22 @@
 #pragma once
 
-#include <atomic>
-#include <cstdint>
+#include <mutex>
 
+#include "domain/monotone_wall.h"
 #include "ports/clock.h"
 
 namespace penstock::system {
 
-/// The machine's clocks: CLOCK_REALTIME in UTC microseconds, held at its maximum while the clock is
-/// set back, and CLOCK_BOOTTIME in nanoseconds, which counts suspended time. Thread-safe.
+/// The machine's clocks: CLOCK_REALTIME in UTC microseconds, slowed down instead of going back
+/// (domain::MonotoneWall), and CLOCK_BOOTTIME in nanoseconds, which counts suspended time.
+/// Thread-safe.
 class SystemClock : public ports::Clock {
  public:
   domain::Now now() override;
 
  private:
-  std::atomic<std::int64_t> latest_us_{0};
+  std::mutex mutex_;
+  domain::MonotoneWall wall_;
 };
 
 }  // namespace penstock::system

@@ -1,0 +1,53 @@
+#include "domain/monotone_wall.h"
+
+#include <cstdint>
+
+#include <gtest/gtest.h>
+
+namespace penstock::domain {
+namespace {
+
+MonotonicTime at_us(std::int64_t us) {
+  return {us * 1'000};
+}
+
+TEST(MonotoneWall, FollowsAClockThatGoesForward) {
+  MonotoneWall wall;
+  EXPECT_EQ(wall.read({1'000}, at_us(0)), Instant{1'000});
+  EXPECT_EQ(wall.read({1'010}, at_us(10)), Instant{1'010});
+  EXPECT_EQ(wall.read({900'000}, at_us(20)), Instant{900'000}) << "set forward";
+}
+
+TEST(MonotoneWall, GoesOnAtHalfSpeedWhileItIsSetBackAndThenFollowsAgain) {
+  MonotoneWall wall;
+  wall.read({1'000}, at_us(0));
+  EXPECT_EQ(wall.read({910}, at_us(10)), Instant{1'000});
+  EXPECT_EQ(wall.read({950}, at_us(50)), Instant{1'020});
+  EXPECT_EQ(wall.read({1'030}, at_us(130)), Instant{1'030}) << "caught up";
+  EXPECT_EQ(wall.read({1'090}, at_us(190)), Instant{1'090});
+  EXPECT_EQ(wall.read({1'100}, at_us(200)), Instant{1'100});
+}
+
+TEST(MonotoneWall, NeverGoesBackWhateverIsReadHoweverOften) {
+  MonotoneWall wall;
+  Instant last = wall.read({5'000}, at_us(0));
+  for (std::int64_t step = 1; step < 2'000; ++step) {
+    const Instant now = wall.read({5'000 + (step * 7'919) % 600 - 300}, {step * 100});
+    EXPECT_GE(now, last);
+    last = now;
+  }
+  EXPECT_LE(last, Instant{5'000 + 300 + 100});
+}
+
+TEST(MonotoneWall, ASecondStepBackBeginsFromWhatIsShown) {
+  MonotoneWall wall;
+  wall.read({1'000}, at_us(0));
+  wall.read({500}, at_us(0));
+  EXPECT_EQ(wall.read({700}, at_us(200)), Instant{1'100}) << "half of what passed";
+  EXPECT_EQ(wall.read({2'000}, at_us(1'500)), Instant{2'000});
+  EXPECT_EQ(wall.read({1'000}, at_us(1'500)), Instant{2'000});
+  EXPECT_EQ(wall.read({1'100}, at_us(1'600)), Instant{2'050});
+}
+
+}  // namespace
+}  // namespace penstock::domain
