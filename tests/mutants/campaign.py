@@ -126,7 +126,7 @@ class Campaign:
             if verdict.caught:
                 return Outcome(mutation, "caught", verdict.by, verdict.seeds, seconds)
         if mutation.name in self.equivalents:
-            return Outcome(mutation, "equivalent", self.equivalents[mutation.name], 0, seconds)
+            return Outcome(mutation, "equivalent", "see equivalent.toml", 0, seconds)
         return Outcome(mutation, "survived", "", seeds, seconds)
 
 

@@ -62,7 +62,7 @@ class TestProgram(Detector):
     kind = "test"
 
     def look(self, workspace):
-        ended = run(["nice", "-n", "19", self._program(workspace), "--gtest_fail_fast"],
+        ended = run([self._program(workspace), "--gtest_fail_fast"],
                     timeout=self.timeout_s(), cwd=workspace.scratch,
                     env=workspace.environment(), bounded=True)
         if ended.code == 0:
@@ -92,7 +92,7 @@ class Simulation(Detector):
     def look(self, workspace):
         done, seconds = 0, 0.0
         for stage in (*(s for s in self.STAGES if s < self.seeds), self.seeds):
-            ended = run(["nice", "-n", "19", self._program(workspace), "simulate", "--world",
+            ended = run([self._program(workspace), "simulate", "--world",
                          self.world, "--seed", str(done + 1), "--seeds", str(stage - done)],
                         timeout=self.timeout_s(), cwd=workspace.scratch,
                         env=workspace.environment(), bounded=True)
@@ -123,7 +123,7 @@ class ProgramTest(Detector):
         return super().sources(workspace) | {str(p.relative_to(workspace.tree)) for p in scripts}
 
     def look(self, workspace):
-        command = ["nice", "-n", "19", sys.executable, str(workspace.tree / self.script),
+        command = [sys.executable, str(workspace.tree / self.script),
                    self._program(workspace), *self.arguments]
         ended = run(command, timeout=self.timeout_s(), cwd=workspace.scratch,
                     env=workspace.environment())

@@ -114,7 +114,7 @@ class Workspace:
             raise SystemExit(f"the copy does not configure:\n{ended.output}")
 
     def compile(self, target):
-        return run(["nice", "-n", "19", "ninja", "-C", str(self.build), "-j", str(self.jobs),
+        return run(["ninja", "-C", str(self.build), "-j", str(self.jobs),
                     target], timeout=3600, cwd=self.folder)
 
     def text(self, path):
