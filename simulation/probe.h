@@ -80,8 +80,7 @@
     "a delivery whose lease ended was taken by another node")                                    \
   X(unknown_commit_landed, distributed, "unknown-commit-landed",                                 \
     "the answer to a commit that was applied got lost")                                          \
-  X(unknown_commit_lost, distributed, "unknown-commit-lost",                                     \
-    "a commit got lost without a word")                                                          \
+  X(unknown_commit_lost, distributed, "unknown-commit-lost", "a commit got lost without a word") \
   X(unknown_commit_late, distributed, "unknown-commit-late",                                     \
     "a commit was applied after its sender had given it up")                                     \
   X(claim_answer_lost, distributed, "claim-answer-lost",                                         \
