@@ -99,7 +99,7 @@ TestServer::~TestServer() {
 }
 
 std::string TestServer::url() const {
-  return "host=" + directory_ + " user=penstock dbname=postgres";
+  return "host=" + directory_ + " port=5432 user=penstock dbname=postgres";
 }
 
 void TestServer::initialise() {
@@ -113,11 +113,11 @@ void TestServer::initialise() {
 
 void TestServer::start(Disk disk) {
   const std::string synced = disk == Disk::synced ? "on" : "off";
-  server_ =
-      spawn({programs_ + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c",
-             "listen_addresses=", "-c", "fsync=" + synced, "-c", "max_connections=50", "-c",
-             "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "full_page_writes=" + synced},
-            directory_ + "/server.log");
+  server_ = spawn(
+      {programs_ + "/postgres", "-D", directory_ + "/data", "-k", directory_, "-c",
+       "listen_addresses=", "-c", "port=5432", "-c", "fsync=" + synced, "-c", "max_connections=50",
+       "-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "full_page_writes=" + synced},
+      directory_ + "/server.log");
 }
 
 void TestServer::await() {

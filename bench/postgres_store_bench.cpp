@@ -1,7 +1,7 @@
 // The store alone under the pipeline's shortest honest path: accept with reservation, claim, then
 // one commit to fulfilled, in full batches. Prints one JSON line.
 //
-//   postgres_bench [orders] [batch] [tenants] [products] [url]
+//   postgres_store_bench [orders] [batch] [tenants] [products] [url]
 //
 // Without a URL it starts a server of its own, with fsync and synchronous_commit on.
 
@@ -86,7 +86,7 @@ class Bench {
     }
     postgres_store::PostgresStoreOptions options;
     options.url = plan_.url;
-    options.schema = "penstock_bench";
+    options.schema = "bench_orders";
     options.node = "bench";
     options.default_contract.bucket = {
         .rate = {.micro_tokens = 1'000'000 * domain::kMicroTokensPerToken},
@@ -252,7 +252,7 @@ int main(int count, char** arguments) {
   try {
     Bench(std::move(plan)).run();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "postgres_bench: {}\n", error.what());
+    fmt::print(stderr, "postgres_store_bench: {}\n", error.what());
     return 1;
   }
   return 0;
