@@ -3,8 +3,8 @@ does not live to finish: a preloaded library fails the server's own files and no
 
     disk_errors.py PENSTOCK [--runs N] [--seconds N] [--seed N]
 
-After a failed sync or write of the log or the ledger nothing is acknowledged, the file is not synced
-again, and the process ends with a message; the next start has everything that was acknowledged.
+After a failed sync or write of the log or the ledger nothing is acknowledged, the file is not
+synced again, and the process ends with a message; the next start has all that was acknowledged.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""A machine that is unkind to running processes: pauses, no descriptors, no memory, a wall clock that
-steps.
+"""A machine that is unkind to running processes: pauses, no descriptors, no memory, a wall clock
+that steps.
 
     weather.py PENSTOCK [--rounds N] [--seed N]
 """
