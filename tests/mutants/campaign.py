@@ -41,7 +41,7 @@ class Memory:
 
 
 def read_equivalents(file):
-    """{name: proof} of the mutants that change nothing that can be observed."""
+    """{name or fingerprint: proof} of the mutants that change nothing that can be observed."""
     file = Path(file)
     if not file.is_file():
         return {}
@@ -125,7 +125,7 @@ class Campaign:
             seeds = max(seeds, verdict.seeds)
             if verdict.caught:
                 return Outcome(mutation, "caught", verdict.by, verdict.seeds, seconds)
-        if mutation.name in self.equivalents:
+        if {mutation.name, mutation.fingerprint} & self.equivalents.keys():
             return Outcome(mutation, "equivalent", "see equivalent.toml", 0, seconds)
         return Outcome(mutation, "survived", "", seeds, seconds)
 
@@ -149,6 +149,8 @@ def table(outcomes):
     lines = ["| mutant | plants | caught by | seeds | seconds |", "|---|---|---|---:|---:|"]
     for o in sorted(outcomes, key=lambda o: (area_of(o.mutation), o.mutation.name)):
         by = o.by if o.state == "caught" else f"**{o.state}** {o.by}".strip()
+        if ":" in o.mutation.name and o.state == "survived":
+            by += f" ({o.mutation.fingerprint})"
         lines.append(f"| {o.mutation.name} | {_cell(o.mutation.note)} | {_cell(by)} |"
                      f" {o.seeds or ''} | {o.seconds:.1f} |")
     return "\n".join(lines) + "\n"
