@@ -43,7 +43,7 @@ run: build ## build, then serve on port 9000 with the demo catalog (ARGS=... for
 build: setup configure-release ## the release build: build/release/penstock
 	cmake --build --preset release -j $(JOBS) --target $(or $(TARGET),all)
 
-test: build ## release build with warnings as errors, then every test but the soak
+test: setup-torture build ## release build with warnings as errors, then every test but the soak
 	$(call CTEST,build/release,-LE '^soak$$')
 
 test-asan: setup-sanitizers configure-debug ## the whole suite under ASan and UBSan

@@ -18,7 +18,7 @@ constexpr std::int64_t kParts = 1'000'000'000;
 constexpr Int128 kOrder = static_cast<Int128>(domain::kMicroTokensPerToken) * kParts;
 constexpr std::size_t kFirstLeaves = 64;
 /// The history's microseconds are cut off; a window may be this much longer than it looks.
-constexpr std::int64_t kTruncated_us = 1;
+constexpr std::int64_t kTruncatedMicroseconds = 1;
 
 /// rate * microseconds, in parts, rounded up.
 Int128 grown(const BucketContract& contract, std::int64_t microseconds) {
@@ -50,7 +50,7 @@ Int128 AdmissionBook::virtual_time(const Lane& lane, Instant at) const {
 /// V(a) - burst(a), of a window that begins now.
 Int128 AdmissionBook::window_from(const Lane& lane, Instant at) const {
   return virtual_time(lane, at) - lane.contract->burst * kOrder -
-         grown(*lane.contract, options_.clock_error.us + kTruncated_us);
+         grown(*lane.contract, options_.clock_error.us + kTruncatedMicroseconds);
 }
 
 void AdmissionBook::change_contract(Lane& lane, const std::optional<BucketContract>& contract,

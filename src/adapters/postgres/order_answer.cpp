@@ -72,7 +72,8 @@ std::optional<OrderAnswer> OrderAnswer::from(const Rows& rows, Sizes sizes) {
     const auto fields = composite_from(rows.bytes(row, kFound));
     auto order = fields ? decode_order(*fields) : std::nullopt;
     if (!order) return std::nullopt;
-    answer.orders_.emplace(order->id, *std::move(order));
+    const domain::OrderId id = order->id;
+    answer.orders_.emplace(id, *std::move(order));
   }
   return answer;
 }

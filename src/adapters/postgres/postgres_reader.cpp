@@ -276,6 +276,7 @@ PostgresReader::contracts(const domain::TenantId& after, std::size_t limit) cons
                         Parameters().add(after.str()).add(limit_parameter(page_size(limit))));
   if (!rows) return std::unexpected(rows.error());
   std::vector<std::pair<domain::TenantId, domain::Contract>> listed;
+  listed.reserve(rows->size());
   for (std::size_t row = 0; row < rows->size(); ++row) {
     listed.emplace_back(domain::TenantId::unchecked(std::string(rows->bytes(row, 0))),
                         contract_of(*rows, row, default_contract_));

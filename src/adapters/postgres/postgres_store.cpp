@@ -166,7 +166,7 @@ std::expected<void, StoreError> PostgresStore::flush_releases() {
 }
 
 std::expected<Rows, StoreError> PostgresStore::run(const Statement& statement,
-                                                   Parameters parameters) {
+                                                   const Parameters& parameters) {
   if (stopped_) return std::unexpected(*stopped_);
   if (auto flushed = flush_releases(); !flushed) return std::unexpected(flushed.error());
   auto rows = session_.run(statement, parameters);
@@ -251,6 +251,7 @@ std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deli
   const auto rows = run(statements::kTakeDeliveries, taker(limit));
   if (!rows) return std::unexpected(rows.error());
   std::vector<ports::Delivery> taken;
+  taken.reserve(rows->size());
   for (std::size_t row = 0; row < rows->size(); ++row) {
     taken.push_back({.order = order_id_from(rows->bytes(row, 0)),
                      .tenant = domain::TenantId::unchecked(std::string(rows->bytes(row, 1))),

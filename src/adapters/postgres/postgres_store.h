@@ -78,7 +78,8 @@ class PostgresStore final : public ports::OrderStore {
 
   std::expected<void, Failure> begin_run();
   /// One statement behind the releases that wait.
-  std::expected<Rows, ports::StoreError> run(const Statement& statement, Parameters parameters);
+  std::expected<Rows, ports::StoreError> run(const Statement& statement,
+                                             const Parameters& parameters);
   std::expected<void, ports::StoreError> flush_releases();
   std::optional<Call> release_call() const;
   ports::StoreError note(const Failure& failure);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "adapters/rocksdb/byte_codec.h"
 #include "adapters/rocksdb/log_records.h"
 
@@ -177,7 +179,7 @@ std::expected<std::vector<std::string>, rocksdb::Status> live_logs(rocksdb::Env&
   std::vector<std::pair<std::uint64_t, std::string>> logs;
   for (const std::string& name : names) {
     const auto number = number_of_log(name);
-    if (number && *number >= *first) logs.emplace_back(*number, path + "/" + name);
+    if (number && *number >= *first) logs.emplace_back(*number, fmt::format("{}/{}", path, name));
   }
   std::ranges::sort(logs);
   std::vector<std::string> paths;
