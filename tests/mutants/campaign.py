@@ -36,7 +36,7 @@ class Memory:
     def keep(self, key, verdict):
         self.verdicts[key] = asdict(verdict)
         draft = self.file.with_suffix(".draft")
-        draft.write_text(json.dumps(self.verdicts, indent=0, sort_keys=True))
+        draft.write_text(json.dumps(self.verdicts, indent=0))
         draft.replace(self.file)
 
 
@@ -94,8 +94,9 @@ class Campaign:
         for number, mutation in enumerate(ordered, 1):
             outcome = self._judge(mutation)
             outcomes.append(outcome)
+            seeds = f", {outcome.seeds} seeds" if outcome.seeds else ""
             self.say(f"{number}/{len(ordered)} {outcome.state:10} {mutation.name}"
-                     f"  {outcome.by} [{outcome.seconds:.1f} s]")
+                     f"  {outcome.by} [{outcome.seconds:.1f} s{seeds}]")
         self.workspace.plant(None)
         return outcomes
 

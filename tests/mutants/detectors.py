@@ -29,6 +29,7 @@ class Detector:
         self.target = target
         self.folders = folders
         self.baseline_s = None
+        self._identity = ""
 
     def sees(self, workspace, path):
         """True where a change of `path` is built into what it runs."""
@@ -38,7 +39,9 @@ class Detector:
 
     def identity(self, workspace):
         """Changes whenever its verdict may."""
-        return f"{self.name}:{workspace.digest(self.sources(workspace))}"
+        if not self._identity:
+            self._identity = f"{self.name}:{workspace.digest(self.sources(workspace))}"
+        return self._identity
 
     def sources(self, workspace):
         return workspace.closure(self.target)

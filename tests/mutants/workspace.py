@@ -85,6 +85,7 @@ class Workspace:
         self.planted = None
         self._texts = {}
         self._closures = {}
+        self._targets = {}
 
     def synchronize(self, revision=None):
         """Makes the copy that of the working tree, or of a commit; writes only what differs."""
@@ -138,6 +139,11 @@ class Workspace:
 
     def targets(self):
         """What ninja can build, by the last part of its name."""
+        if not self._targets:
+            self._targets = self._read_targets()
+        return self._targets
+
+    def _read_targets(self):
         listed = run(["ninja", "-C", str(self.build), "-t", "targets", "all"], timeout=60,
                      cwd=self.folder, kept=1 << 26).output
         return {line.split(":")[0].rsplit("/", 1)[-1]: line.split(":")[0]
