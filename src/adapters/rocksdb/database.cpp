@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/metadata.h>
+#include <rocksdb/sst_file_reader.h>
 #include <sys/resource.h>
 
 #include "adapters/rocksdb/keys.h"
@@ -142,10 +144,36 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
   if (auto opened = database->open_families(options.path, access, std::move(names)); !opened) {
     return std::unexpected(opened.error());
   }
+  if (auto checked = database->check_tables(access); !checked) {
+    return std::unexpected(checked.error());
+  }
   if (auto checked = database->check_layout(access); !checked) {
     return std::unexpected(checked.error());
   }
   return database;
+}
+
+std::expected<void, OpenError> Database::check_tables(Access access) const {
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db_->GetLiveFilesMetaData(&files);
+  rocksdb::Options options;
+  options.env = env_;
+  for (const rocksdb::LiveFileMetaData& file : files) {
+    const std::string& family = file.column_family_name;
+    const bool is_scanned_at_start =
+        !family.starts_with(kMonthPrefix) &&
+        family != kFamilyNames[static_cast<std::size_t>(Family::idempotency)];
+    if (access == Access::write && !is_scanned_at_start) continue;
+    rocksdb::SstFileReader table(options);
+    rocksdb::Status status = table.Open(file.db_path + file.name);
+    if (status.ok()) status = table.VerifyChecksum();
+    if (!status.ok()) {
+      return std::unexpected(
+          OpenError{ErrorCode::store_corrupt,
+                    fmt::format("{} of {}: {}", file.name, family, status.ToString())});
+    }
+  }
+  return {};
 }
 
 std::expected<void, OpenError> Database::open_families(const std::string& path, Access access,

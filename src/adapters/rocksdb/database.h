@@ -92,6 +92,10 @@ class Database {
            rocksdb::Env* env);
   std::expected<void, OpenError> open_families(const std::string& path, Access access,
                                                std::vector<std::string> names);
+  /// Reads through the tables that a start scans, or all of them where they are only read: an
+  /// iterator of RocksDB 7.8.3 that steps from one table of a level onto a damaged one may drop the
+  /// rest of the level without an error.
+  std::expected<void, OpenError> check_tables(Access access) const;
   std::expected<void, OpenError> check_layout(Access access);
 
   std::shared_ptr<std::atomic<std::int64_t>> wall_us_;

@@ -11,6 +11,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rocksdb/db.h>
+#include <rocksdb/metadata.h>
 
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/keys.h"
@@ -150,6 +152,54 @@ TEST_F(RocksRecoveryTest, ADropThatWasCutOffIsFinishedByTheNextOne) {
   DeadLetters listed;
   ASSERT_TRUE(dump(options.path, listed));
   EXPECT_THAT(listed.told, ElementsAre(kept));
+}
+
+// An iterator of RocksDB that steps from one table of a level onto a damaged one may end there and
+// say that all is well.
+TEST_F(RocksRecoveryTest, AStartAndADumpRefuseADamagedTableAmongOthersOfItsLevel) {
+  open();
+  std::vector<std::string> tables;
+  store.reset();
+  {
+    auto database = Database::open(options, Access::write, nullptr);
+    ASSERT_TRUE(database) << database.error().detail;
+    rocksdb::DB& db = (*database)->db();
+    rocksdb::ColumnFamilyHandle* family = (*database)->handle(Family::tenants);
+    // Every table in a level of its own first, and beside the others by a move.
+    for (const std::string tenant : {"a", "b", "c"}) {
+      WriteSet writes;
+      writes.put(family, tenant, options.default_contract);
+      ASSERT_TRUE((*database)->write(writes));
+      ASSERT_TRUE(db.Flush({}, family).ok());
+      const rocksdb::Slice key(tenant);
+      ASSERT_TRUE(db.CompactRange({}, family, &key, &key).ok());
+    }
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db.GetLiveFilesMetaData(&files);
+    for (const auto& file : files) {
+      if (file.column_family_name == "tenants") tables.push_back(file.name);
+    }
+  }
+  ASSERT_EQ(tables.size(), 3U);
+  for (const std::string& table : tables) {
+    const std::string path = options.path + table;
+    std::ifstream in(path, std::ios::binary);
+    const std::string whole{std::istreambuf_iterator<char>(in), {}};
+    std::string bytes = whole;
+    bytes[10] = static_cast<char>(bytes[10] ^ 1);
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+    const auto opened = RocksStore::open(options);
+    ASSERT_FALSE(opened) << table;
+    EXPECT_EQ(opened.error().code, ErrorCode::store_corrupt);
+    EXPECT_THAT(opened.error().detail, HasSubstr(table));
+    DeadLetters visitor;
+    const auto dumped = dump(options.path, visitor);
+    ASSERT_FALSE(dumped) << table;
+    EXPECT_EQ(dumped.error().code, ErrorCode::store_corrupt);
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << whole;
+  }
+  open();
+  EXPECT_EQ(store->reader().contracts({}, 10).value().size(), 3U);
 }
 
 }  // namespace
