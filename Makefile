@@ -37,6 +37,7 @@ help: ## list the commands
 setup: ## install what building, running and testing need (Debian 12)
 	@scripts/setup
 
+run: TARGET := penstock
 run: build ## build, then serve on port 9000 with the demo catalog (ARGS=... for more flags)
 	exec build/release/penstock serve --demo-catalog $(ARGS)
 
