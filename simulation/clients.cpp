@@ -159,7 +159,7 @@ void Clients::begin_with_company(const PlanPointer& plan) {
   started_ += 1;
   begin(plan);
   if (!plan->key) return;
-  const auto company = [this, &plan] {
+  const auto company = [&plan] {
     auto other = std::make_shared<Plan>(*plan);
     other->is_original = false;
     other->closed_client = -1;

@@ -154,6 +154,22 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
 }
 
 std::expected<void, OpenError> Database::check_tables(Access access) const {
+  // A compaction may end meanwhile, and what it replaced must stay to be read.
+  if (access == Access::write) {
+    if (const auto held = db_->DisableFileDeletions(); !held.ok()) {
+      return std::unexpected(open_error_of(held));
+    }
+  }
+  const auto checked = check_live_tables(access);
+  if (access == Access::write) {
+    if (const auto freed = db_->EnableFileDeletions(false); !freed.ok()) {
+      return std::unexpected(open_error_of(freed));
+    }
+  }
+  return checked;
+}
+
+std::expected<void, OpenError> Database::check_live_tables(Access access) const {
   std::vector<rocksdb::LiveFileMetaData> files;
   db_->GetLiveFilesMetaData(&files);
   rocksdb::Options options;
