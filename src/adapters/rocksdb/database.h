@@ -96,6 +96,7 @@ class Database {
   /// iterator of RocksDB 7.8.3 that steps from one table of a level onto a damaged one may drop the
   /// rest of the level without an error.
   std::expected<void, OpenError> check_tables(Access access) const;
+  /// The same, while no file is deleted.
   std::expected<void, OpenError> check_live_tables(Access access) const;
   std::expected<void, OpenError> check_layout(Access access);
 
