@@ -138,6 +138,10 @@ bench: build ## the micro benchmarks, each with its parameters
 	  found=1; echo "== $$program"; $$program; done; \
 	[ $$found = 1 ] || { echo "no benchmark programs in build/release/bench"; exit 1; }
 
+.PHONY: bench-peers
+bench-peers: build ## Penstock beside a hand-written SKIP LOCKED pipeline, on one PostgreSQL (ARGS=...)
+	@python3 -B bench/peers/side_by_side.py build/release $(ARGS)
+
 mutants: setup ## plant each bug of tests/mutants and name what catches it (ARGS=... for options)
 	scripts/mutants --jobs $(JOBS) $(ARGS)
 
