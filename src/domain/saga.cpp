@@ -105,16 +105,18 @@ Order blamed_for(const Order& order, Reason reason, Instant now) {
   return blamed;
 }
 
-/// One failed attempt that was reported as such.
-Advance failed_attempt(const Order& order, Stage stage, Reason reason, const SagaPolicy& policy,
-                       Moment moment) {
+/// One failed attempt that was reported as such. Where several workers had the order at once, one
+/// may hear of its failure when the last attempt is on the record already: it tells nothing new.
+Step failed_attempt(const Order& order, Stage stage, Reason reason, const SagaPolicy& policy,
+                    Moment moment) {
+  if (is_exhausted(order, policy)) return Wait{moment.now};
   const Order blamed = blamed_for(order, reason, moment.now);
   Order next = moved(blamed, {order.status, stage, reason, blamed.attempts}, moment.now);
   if (!is_exhausted(next, policy)) {
     const auto failures = static_cast<std::uint32_t>(blamed.attempts);
     next.due = moment.now + policy.backoff.pause(failures, moment.random);
   }
-  return {std::move(next)};
+  return Advance{std::move(next)};
 }
 
 Advance dead_lettered(const Order& order, Stage stage, const SagaPolicy& policy, Instant now) {

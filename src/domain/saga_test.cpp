@@ -219,6 +219,14 @@ TEST(Saga, ThreeTriesNotFourThenTheKeyIsClosedBeforeTheMark) {
   EXPECT_EQ(marked.dead_letter->first_failed_at, kStart);
 }
 
+TEST(Saga, AFailureThatAnotherWorkerHearsOfAfterTheLastAttemptCountsNoMore) {
+  for (const OutcomeKind kind : {OutcomeKind::transient, OutcomeKind::permanent}) {
+    EXPECT_TRUE(waits(after(with_failures(3), EffectKind::charge, kind)));
+    const Order refused = order_in(after(reserved(), EffectKind::charge, OutcomeKind::permanent));
+    EXPECT_TRUE(waits(after(refused, EffectKind::charge, kind)));
+  }
+}
+
 TEST(Saga, APermanentErrorDeadLettersOnTheFirstAttempt) {
   const Order refused = order_in(after(reserved(), EffectKind::charge, OutcomeKind::permanent));
   EXPECT_EQ(effect_in(next_of(refused, kStart)), EffectKind::close_charge);
