@@ -21,6 +21,8 @@ constexpr Duration kSetUp = Duration::milliseconds(20);
 constexpr Duration kShortestPause = Duration::milliseconds(5);
 constexpr Duration kLongestPause = Duration::milliseconds(1'500);
 constexpr Duration kRepeatedWithin = Duration::seconds(2);
+/// Keys that live longer are not waited for.
+constexpr Duration kLongestWatchedKey = Duration::seconds(60);
 
 /// The answer to a place is made of these fields alone.
 std::uint64_t body_digest_of(const domain::Order& order) {
@@ -66,10 +68,13 @@ struct Clients::Plan {
   std::optional<domain::IdempotencyKey> key;
   domain::Fingerprint fingerprint{};
   int tries_left = kTries;
-  int closed_client = -1;              ///< whose next order follows, or -1
-  bool is_original = true;             ///< others follow nothing up
-  bool of_other_tenant = false;        ///< uses another tenant's key
-  bool cut_off = false;                ///< an earlier try got no answer
+  int closed_client = -1;        ///< whose next order follows, or -1
+  bool is_original = true;       ///< others follow nothing up
+  bool of_other_tenant = false;  ///< uses another tenant's key
+  bool cut_off = false;          ///< an earlier try got no answer
+  bool at_end_of_key = false;    ///< is sent when its key ends
+  /// When the next try is to arrive; absent: as it comes.
+  std::optional<domain::Instant> arrival = std::nullopt;
   std::uint64_t contracts_stored = 0;  ///< by anybody, when the last try was sent
 };
 
@@ -142,7 +147,8 @@ void Clients::write_content(Plan& plan) {
   const std::string& tenant = draft.tenant.str();
   draft.customer = domain::CustomerId::unchecked(tenant + "-customer");
   draft.correlation = domain::CorrelationId::unchecked(fmt::format("c-{}", number));
-  draft.payment_method = tenant + "-card";
+  const bool poison = random_.chance(around_.scenario.crash.poison);
+  draft.payment_method = tenant + (poison ? kPoisonSuffix : "-card");
   draft.metadata = {{"of", tenant}};
   draft.items.clear();
   const bool is_free = random_.chance(workload_.zero_total);
@@ -206,7 +212,9 @@ void Clients::send(const PlanPointer& plan) {
                                            .total = plan->draft.total,
                                            .payment_method = plan->draft.payment_method,
                                            .metadata = plan->draft.metadata}});
-  around_.timeline.after(latency(), [this, plan, operation] {
+  const domain::Instant on_its_way = around_.timeline.now() + latency();
+  const domain::Instant arrival = std::exchange(plan->arrival, {}).value_or(on_its_way);
+  around_.timeline.at(arrival, [this, plan, operation] {
     std::optional<ports::IdempotencyClaim> claim;
     if (plan->key) claim = {.key = *plan->key, .fingerprint = plan->fingerprint};
     const auto process = std::make_shared<checker::ProcessId>();
@@ -269,6 +277,7 @@ void Clients::accepted(const PlanPointer& plan, const PlaceResult& result) {
     around_.hit(plan->cut_off ? Probe::replayed_after_crash : Probe::replayed);
   } else {
     acknowledged_ += 1;
+    if (plan->at_end_of_key) around_.hit(Probe::key_ended);
     if (plan->of_other_tenant) around_.hit(Probe::same_key_other_tenant);
   }
   if (plan->is_original) follow_up(plan, *result.order);
@@ -293,12 +302,27 @@ void Clients::follow_up(const PlanPointer& plan, const domain::Order& order) {
             [this, tenant, id = order.id] { read(tenant, id); });
     }
   }
+  const auto again = [&plan] {
+    auto repeat = std::make_shared<Plan>(*plan);
+    repeat->is_original = false;
+    repeat->closed_client = -1;
+    repeat->tries_left = kTries;
+    return repeat;
+  };
   if (plan->key && random_.chance(workload_.repeated)) {
-    auto again = std::make_shared<Plan>(*plan);
-    again->is_original = false;
-    again->closed_client = -1;
-    again->tries_left = kTries;
-    later(random_.between(Duration{0}, kRepeatedWithin), [this, again] { begin(again); });
+    later(random_.between(Duration{0}, kRepeatedWithin),
+          [this, repeat = again()] { begin(repeat); });
+  }
+  const Duration kept = span_of_seconds(around_.scenario.policy.idempotency_retention_seconds);
+  if (plan->key && kept <= kLongestWatchedKey && random_.chance(workload_.repeated_at_end)) {
+    // The store's clock shows true time unless it jumps; then this is some moment near the end.
+    const domain::Instant end_of_key = order.created_at + kept;
+    later(std::max(Duration{0}, end_of_key - (around_.timeline.now() + kSlowestWay)),
+          [this, repeat = again(), end_of_key] {
+            repeat->at_end_of_key = true;
+            repeat->arrival = end_of_key;
+            begin(repeat);
+          });
   }
 }
 

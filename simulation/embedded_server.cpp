@@ -29,7 +29,7 @@ struct EmbeddedServer::Process {
               [&server](Duration span) { server.stall(span); }),
         gateway(
             server.peers_.gateway, [&server] { server.wake(); },
-            [&server] { server.maybe_crash_sending(); }),
+            [&server] { server.maybe_crash_sending(); }, [] { throw Crash{Probe::poison_order}; }),
         fulfiller(
             server.peers_.fulfiller, [&server] { server.wake(); },
             [&server] { server.maybe_crash_sending(); }),

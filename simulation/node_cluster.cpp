@@ -203,7 +203,8 @@ void NodeCluster::after_commit(std::span<const ports::CommandResult> results) {
       .stock =
           [this](const domain::TenantId& tenant, const domain::ProductId& product) {
             return database_.reader().stock(tenant, product).value_or(std::nullopt);
-          }};
+          },
+      .depth = [this] { return database_.depth(); }};
   auto occurrences =
       tap_->taken(results, committing_at_, {committing_.node}, source, told_, around_);
   for (checker::Occurrence& occurrence : occurrences) {

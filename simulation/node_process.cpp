@@ -36,7 +36,7 @@ struct NodeProcess::Process {
                &node),
         gateway(
             node.commons_.peers.gateway, [&node] { node.wake(); },
-            [&node] { node.maybe_crash_sending(); }),
+            [&node] { node.maybe_crash_sending(); }, [] { throw Crash{Probe::poison_order}; }),
         fulfiller(
             node.commons_.peers.fulfiller, [&node] { node.wake(); },
             [&node] { node.maybe_crash_sending(); }),

@@ -10,92 +10,97 @@
 /// what happened. A run of the night in which one never fired is a failure, so a probe stands here
 /// only if it is reachable. Appended at the end of its world's part.
 /// X(enumerator, worlds, "name", "what happened")
-#define PENSTOCK_PROBES(X)                                                                       \
-  X(capture_after_unknown, both, "capture-after-unknown",                                        \
-    "a charge without an answer turned out to be captured")                                      \
-  X(refund_after_unknown, both, "refund-after-unknown",                                          \
-    "a charge that once had no answer was refunded")                                             \
-  X(close_of_charge_in_flight, both, "close-of-charge-in-flight",                                \
-    "a charge that had not answered was closed")                                                 \
-  X(closed_before_late_charge, both, "closed-before-late-charge",                                \
-    "a charge arrived after its key was closed, and failed")                                     \
-  X(close_found_capture, both, "close-found-capture", "a close found the charge captured")       \
-  X(cancel_during_charge, both, "cancel-during-charge",                                          \
-    "an order was cancelled while its charge was in flight")                                     \
-  X(cancel_of_charged, both, "cancel-of-charged", "a charged order was cancelled")               \
-  X(cancel_of_dead_letter, both, "cancel-of-dead-letter", "a dead letter was cancelled")         \
-  X(stale_commit, both, "stale-commit", "a commit found another version and was discarded")      \
-  X(short_of_stock, both, "short-of-stock", "a reservation found an item short")                 \
-  X(replayed, both, "replayed", "a repeated request got the first one's order")                  \
-  X(replayed_after_crash, both, "replayed-after-crash",                                          \
-    "a repeat after a crash found that its order had been stored")                               \
-  X(key_reused, both, "key-reused", "another request came under a used key")                     \
-  X(same_key_other_tenant, both, "same-key-other-tenant",                                        \
-    "two tenants used the same key, and each got its own order")                                 \
-  X(denied, both, "denied", "a contract's bucket said no")                                       \
-  X(depth_bound, both, "depth-bound", "an order was refused because too many are active")        \
-  X(declined, both, "declined", "a charge was declined")                                         \
-  X(zero_total, both, "zero-total", "an order of nothing to charge was fulfilled")               \
-  X(dead_letter, both, "dead-letter", "a stage gave an order up")                                \
-  X(dead_letter_expired, both, "dead-letter-expired", "nobody redrove a dead letter in time")    \
-  X(redriven, both, "redriven", "a dead letter was sent through again")                          \
-  X(fulfilled_after_redrive, both, "fulfilled-after-redrive", "a redriven order was fulfilled")  \
-  X(discarded, both, "discarded", "a dead letter was given up by an operator")                   \
-  X(charge_key_expired, both, "charge-key-expired",                                              \
-    "a charge key outlived the gateway's memory and was replaced")                               \
-  X(refund_refused, both, "refund-refused", "a refund was refused and stayed owed")              \
-  X(fulfillment_refused, both, "fulfillment-refused", "the fulfiller refused a charged order")   \
-  X(fulfillment_unknown, both, "fulfillment-unknown", "the fulfiller gave no answer")            \
-  X(answered_twice, both, "answered-twice", "a peer answered one request twice")                 \
-  X(webhook_failed, both, "webhook-failed", "a delivery failed and was tried again")             \
-  X(webhook_gone, both, "webhook-gone", "an endpoint answered 410 and was disabled")             \
-  X(store_unavailable, both, "store-unavailable", "the store was away for a commit")             \
-  X(wall_clock_back, both, "wall-clock-back", "a wall clock was set back")                       \
-  X(wall_clock_forward, both, "wall-clock-forward", "a wall clock was set forward")              \
-  X(torn_batch, single, "torn-batch", "recovery found a torn batch and dropped it")              \
-  X(lost_batch, single, "lost-batch", "the process ended before a batch was written")            \
-  X(landed_batch, single, "landed-batch", "a batch was written and nobody heard of it")          \
-  X(crash_in_mark, single, "crash-in-mark", "the process ended around a mark")                   \
-  X(crash_in_submit, single, "crash-in-submit", "the process ended while it sent effects")       \
-  X(crash_between_polls, single, "crash-between-polls", "the process ended between two cycles")  \
-  X(failed_sync, single, "failed-sync", "a sync failed and the process ended")                   \
-  X(full_disk, single, "full-disk", "the disk was full and the process ended")                   \
-  X(machine_restart, single, "machine-restart", "the machine started again under a new boot id") \
-  X(clean_restart, single, "clean-restart", "the process drained, closed and started again")     \
-  X(careful_start, single, "careful-start", "a start after three unclean ends marked its steps") \
-  X(interrupted_orders, single, "interrupted-orders", "a start found marked orders")             \
-  X(late_effect_after_crash, single, "late-effect-after-crash",                                  \
-    "a request acted after the process that sent it had ended")                                  \
-  X(lease_takeover, distributed, "lease-takeover",                                               \
-    "an order whose lease ended was claimed by another node")                                    \
-  X(zombie_commit, distributed, "zombie-commit",                                                 \
-    "a worker that had lost its lease committed while another held the order")                   \
-  X(zombie_fenced, distributed, "zombie-fenced",                                                 \
-    "the commit of a worker that had lost its lease was stale")                                  \
-  X(batch_takeover, distributed, "batch-takeover",                                               \
-    "a terminal batch whose lease ended was taken by another node")                              \
-  X(late_batch_end, distributed, "late-batch-end",                                               \
-    "a node ended a terminal batch that it had lost")                                            \
-  X(delivery_takeover, distributed, "delivery-takeover",                                         \
-    "a delivery whose lease ended was taken by another node")                                    \
-  X(unknown_commit_landed, distributed, "unknown-commit-landed",                                 \
-    "the answer to a commit that was applied got lost")                                          \
-  X(unknown_commit_lost, distributed, "unknown-commit-lost", "a commit got lost without a word") \
-  X(unknown_commit_late, distributed, "unknown-commit-late",                                     \
-    "a commit was applied after its sender had given it up")                                     \
-  X(claim_answer_lost, distributed, "claim-answer-lost",                                         \
-    "orders were leased to a node that did not hear of it")                                      \
-  X(replayed_across_nodes, distributed, "replayed-across-nodes",                                 \
-    "a repeat through another node got the first one's order")                                   \
-  X(double_wakeup, distributed, "double-wakeup", "a wake-up came twice")                         \
-  X(lost_wakeup, distributed, "lost-wakeup", "a wake-up got lost")                               \
-  X(found_by_polling, distributed, "found-by-polling",                                           \
-    "work without a wake-up was found by polling")                                               \
-  X(partitioned, distributed, "partitioned", "a node could not reach the database")              \
-  X(node_paused, distributed, "node-paused", "a node stood still while its leases ran")          \
-  X(node_lost, distributed, "node-lost", "a node died for good")                                 \
-  X(node_restarted, distributed, "node-restarted", "a node crashed and started again")           \
-  X(database_restarted, distributed, "database-restarted",                                       \
+#define PENSTOCK_PROBES(X)                                                                         \
+  X(capture_after_unknown, both, "capture-after-unknown",                                          \
+    "a charge without an answer turned out to be captured")                                        \
+  X(refund_after_unknown, both, "refund-after-unknown",                                            \
+    "a charge that once had no answer was refunded")                                               \
+  X(close_of_charge_in_flight, both, "close-of-charge-in-flight",                                  \
+    "a charge that had not answered was closed")                                                   \
+  X(closed_before_late_charge, both, "closed-before-late-charge",                                  \
+    "a charge arrived after its key was closed, and failed")                                       \
+  X(close_found_capture, both, "close-found-capture", "a close found the charge captured")         \
+  X(cancel_during_charge, both, "cancel-during-charge",                                            \
+    "an order was cancelled while its charge was in flight")                                       \
+  X(cancel_of_charged, both, "cancel-of-charged", "a charged order was cancelled")                 \
+  X(cancel_of_dead_letter, both, "cancel-of-dead-letter", "a dead letter was cancelled")           \
+  X(stale_commit, both, "stale-commit", "a commit found another version and was discarded")        \
+  X(short_of_stock, both, "short-of-stock", "a reservation found an item short")                   \
+  X(replayed, both, "replayed", "a repeated request got the first one's order")                    \
+  X(replayed_after_crash, both, "replayed-after-crash",                                            \
+    "a repeat after a crash found that its order had been stored")                                 \
+  X(key_reused, both, "key-reused", "another request came under a used key")                       \
+  X(same_key_other_tenant, both, "same-key-other-tenant",                                          \
+    "two tenants used the same key, and each got its own order")                                   \
+  X(denied, both, "denied", "a contract's bucket said no")                                         \
+  X(depth_bound, both, "depth-bound", "an order was refused because too many are active")          \
+  X(declined, both, "declined", "a charge was declined")                                           \
+  X(zero_total, both, "zero-total", "an order of nothing to charge was fulfilled")                 \
+  X(dead_letter, both, "dead-letter", "a stage gave an order up")                                  \
+  X(dead_letter_expired, both, "dead-letter-expired", "nobody redrove a dead letter in time")      \
+  X(redriven, both, "redriven", "a dead letter was sent through again")                            \
+  X(fulfilled_after_redrive, both, "fulfilled-after-redrive", "a redriven order was fulfilled")    \
+  X(discarded, both, "discarded", "a dead letter was given up by an operator")                     \
+  X(charge_key_expired, both, "charge-key-expired",                                                \
+    "a charge key outlived the gateway's memory and was replaced")                                 \
+  X(refund_refused, both, "refund-refused", "a refund was refused and stayed owed")                \
+  X(fulfillment_refused, both, "fulfillment-refused", "the fulfiller refused a charged order")     \
+  X(fulfillment_unknown, both, "fulfillment-unknown", "the fulfiller gave no answer")              \
+  X(answered_twice, both, "answered-twice", "a peer answered one request twice")                   \
+  X(webhook_failed, both, "webhook-failed", "a delivery failed and was tried again")               \
+  X(webhook_gone, both, "webhook-gone", "an endpoint answered 410 and was disabled")               \
+  X(store_unavailable, both, "store-unavailable", "the store was away for a commit")               \
+  X(wall_clock_back, both, "wall-clock-back", "a wall clock was set back")                         \
+  X(wall_clock_forward, both, "wall-clock-forward", "a wall clock was set forward")                \
+  X(key_ended, both, "key-ended", "a repeat at the end of its key's life got an order of its own") \
+  X(poison_order, both, "poison-order", "a charge ended whoever sent it")                          \
+  X(put_aside, both, "put-aside", "an order that ended its process too often was put aside")       \
+  X(put_aside_captured, both, "put-aside-captured",                                                \
+    "an order was put aside and its charge turned out captured")                                   \
+  X(torn_batch, single, "torn-batch", "recovery found a torn batch and dropped it")                \
+  X(lost_batch, single, "lost-batch", "the process ended before a batch was written")              \
+  X(landed_batch, single, "landed-batch", "a batch was written and nobody heard of it")            \
+  X(crash_in_mark, single, "crash-in-mark", "the process ended around a mark")                     \
+  X(crash_in_submit, single, "crash-in-submit", "the process ended while it sent effects")         \
+  X(crash_between_polls, single, "crash-between-polls", "the process ended between two cycles")    \
+  X(failed_sync, single, "failed-sync", "a sync failed and the process ended")                     \
+  X(full_disk, single, "full-disk", "the disk was full and the process ended")                     \
+  X(machine_restart, single, "machine-restart", "the machine started again under a new boot id")   \
+  X(clean_restart, single, "clean-restart", "the process drained, closed and started again")       \
+  X(careful_start, single, "careful-start", "a start after three unclean ends marked its steps")   \
+  X(interrupted_orders, single, "interrupted-orders", "a start found marked orders")               \
+  X(late_effect_after_crash, single, "late-effect-after-crash",                                    \
+    "a request acted after the process that sent it had ended")                                    \
+  X(lease_takeover, distributed, "lease-takeover",                                                 \
+    "an order whose lease ended was claimed by another node")                                      \
+  X(zombie_commit, distributed, "zombie-commit",                                                   \
+    "a worker that had lost its lease committed while another held the order")                     \
+  X(zombie_fenced, distributed, "zombie-fenced",                                                   \
+    "the commit of a worker that had lost its lease was stale")                                    \
+  X(batch_takeover, distributed, "batch-takeover",                                                 \
+    "a terminal batch whose lease ended was taken by another node")                                \
+  X(late_batch_end, distributed, "late-batch-end",                                                 \
+    "a node ended a terminal batch that it had lost")                                              \
+  X(delivery_takeover, distributed, "delivery-takeover",                                           \
+    "a delivery whose lease ended was taken by another node")                                      \
+  X(unknown_commit_landed, distributed, "unknown-commit-landed",                                   \
+    "the answer to a commit that was applied got lost")                                            \
+  X(unknown_commit_lost, distributed, "unknown-commit-lost", "a commit got lost without a word")   \
+  X(unknown_commit_late, distributed, "unknown-commit-late",                                       \
+    "a commit was applied after its sender had given it up")                                       \
+  X(claim_answer_lost, distributed, "claim-answer-lost",                                           \
+    "orders were leased to a node that did not hear of it")                                        \
+  X(replayed_across_nodes, distributed, "replayed-across-nodes",                                   \
+    "a repeat through another node got the first one's order")                                     \
+  X(double_wakeup, distributed, "double-wakeup", "a wake-up came twice")                           \
+  X(lost_wakeup, distributed, "lost-wakeup", "a wake-up got lost")                                 \
+  X(found_by_polling, distributed, "found-by-polling",                                             \
+    "work without a wake-up was found by polling")                                                 \
+  X(partitioned, distributed, "partitioned", "a node could not reach the database")                \
+  X(node_paused, distributed, "node-paused", "a node stood still while its leases ran")            \
+  X(node_lost, distributed, "node-lost", "a node died for good")                                   \
+  X(node_restarted, distributed, "node-restarted", "a node crashed and started again")             \
+  X(database_restarted, distributed, "database-restarted",                                         \
     "the database started again, with every connection cut")
 
 namespace penstock::simulation {

@@ -32,7 +32,10 @@ struct Workload {
   double reused_key = 0;        ///< share of keyed orders whose key comes again with other content
   double other_tenant_key = 0;  ///< share of keyed orders whose key another tenant uses too
   double repeated = 0.05;       ///< share of keyed orders that are sent again after their answer
-  double cancels = 0.05;        ///< share of orders that are cancelled
+  /// Share of keyed orders that are sent again to the microsecond at which their key ends; only
+  /// where keys live for a minute at most.
+  double repeated_at_end = 0;
+  double cancels = 0.05;  ///< share of orders that are cancelled
   double cancel_within_ms = 100;
   double reads = 0.2;  ///< share of orders that are read back, several times
   double zero_total = 0.03;
@@ -103,6 +106,7 @@ struct CrashFaults {
   double after_commit = 0;   ///< the batch landed and nobody heard
   double in_mark = 0;
   double in_submit = 0;  ///< while effects are sent
+  double poison = 0;     ///< share of orders whose charge ends whoever sends it
   double between_polls = 0;
   double clean = 0;    ///< drains, closes, starts again
   double machine = 0;  ///< share of unclean ends that are the machine's

@@ -155,6 +155,15 @@ void draw_policy(Draw& draw, Policy& p) {
   if (draw.in(0.2)) p.max_batch = draw.stream().between(1, 16);
 }
 
+/// Behind all others, so that what they draw stays.
+void draw_rare_orders(Draw& draw, Scenario& s) {
+  if (draw.in(0.15)) {
+    s.policy.idempotency_retention_seconds = draw.amount(0.5, 30);
+    s.workload.repeated_at_end = draw.amount(0.05, 1);
+  }
+  draw.maybe(s.crash.poison, 0.005, 0.05, 0.12);
+}
+
 }  // namespace
 
 Scenario Scenario::drawn(std::uint64_t seed, World world) {
@@ -166,6 +175,7 @@ Scenario Scenario::drawn(std::uint64_t seed, World world) {
   draw_process(draw, scenario);
   if (world == World::distributed) draw_cluster(draw, scenario.cluster);
   draw_policy(draw, scenario.policy);
+  draw_rare_orders(draw, scenario);
   return scenario;
 }
 

@@ -43,6 +43,7 @@ void for_each_workload_field(AnyScenario& s, Visit visit) {
   visit(in, "reused_key", w.reused_key, kShare);
   visit(in, "other_tenant_key", w.other_tenant_key, kShare);
   visit(in, "repeated", w.repeated, kShare);
+  visit(in, "repeated_at_end", w.repeated_at_end, kShare);
   visit(in, "cancels", w.cancels, kShare);
   visit(in, "cancel_within_ms", w.cancel_within_ms, kMilliseconds);
   visit(in, "reads", w.reads, kShare);
@@ -106,6 +107,7 @@ void for_each_process_field(AnyScenario& s, Visit visit) {
   visit("crash", "after_commit", c.after_commit, kShare);
   visit("crash", "in_mark", c.in_mark, kShare);
   visit("crash", "in_submit", c.in_submit, kShare);
+  visit("crash", "poison", c.poison, kShare);
   visit("crash", "between_polls", c.between_polls, kTimesASecond);
   visit("crash", "clean", c.clean, kTimesASecond);
   visit("crash", "machine", c.machine, kShare);

@@ -43,15 +43,20 @@ SimulatedGateway::SimulatedGateway(Surroundings& around)
       rules_(around.seed, "gateway rules") {}
 
 SimulatedGateway::Connection::Connection(SimulatedGateway& gateway, std::function<void()> wake,
-                                         std::function<void()> sending)
+                                         std::function<void()> sending,
+                                         std::function<void()> poisoned)
     : gateway_(gateway),
       box_(std::make_shared<ReplyBox<GatewayReply>>(std::move(wake))),
-      sending_(std::move(sending)) {}
+      sending_(std::move(sending)),
+      poisoned_(std::move(poisoned)) {}
 
 void SimulatedGateway::Connection::submit(std::span<GatewayRequest> requests, domain::Now) {
   for (GatewayRequest& request : requests) {
     if (sending_) sending_();
+    const bool poison =
+        request.kind == EffectKind::charge && request.method.ends_with(kPoisonSuffix);
     gateway_.send(box_, std::move(request));
+    if (poison && gateway_.around_.faulty()) poisoned_();
   }
 }
 
@@ -146,8 +151,8 @@ Outcome SimulatedGateway::act(const GatewayRequest& request, bool sender_is_gone
   switch (request.kind) {
     case EffectKind::charge:
       around_.tell(checker::ChargeAsked{act_of(request)});
-      if (!same_as_first(request, key)) return {OutcomeKind::permanent, {}};
-      return charge(request, key, sender_is_gone);
+      return told(request.order, same_as_first(request, key) ? charge(request, key, sender_is_gone)
+                                                             : Outcome{OutcomeKind::permanent, {}});
     case EffectKind::find_charge:
       return find(request, key);
     case EffectKind::close_charge:
@@ -159,6 +164,13 @@ Outcome SimulatedGateway::act(const GatewayRequest& request, bool sender_is_gone
   }
 }
 
+Outcome SimulatedGateway::told(const domain::OrderId& order, Outcome outcome) {
+  if (outcome.kind == OutcomeKind::transient || outcome.kind == OutcomeKind::permanent) {
+    around_.tell(checker::PeerFailed{order, checker::PeerFailure::charge});
+  }
+  return outcome;
+}
+
 bool SimulatedGateway::forgotten(const Key& key) const {
   const Duration kept = span_of_seconds(around_.scenario.policy.gateway_key_retention_seconds);
   const Duration late = span_of_ms(faults_.late_ms + faults_.latency_ms * 8);
@@ -168,8 +180,9 @@ bool SimulatedGateway::forgotten(const Key& key) const {
 
 Outcome SimulatedGateway::captured(const GatewayRequest& request, Key& key) {
   key.captured = true;
-  around_.tell(checker::Captured{act_of(request)});
-  return {OutcomeKind::done, "cap_" + request.key};
+  std::string reference = "cap_" + request.key;
+  around_.tell(checker::Captured{act_of(request), reference});
+  return {OutcomeKind::done, std::move(reference)};
 }
 
 Outcome SimulatedGateway::charge(const GatewayRequest& request, Key& key, bool sender_is_gone) {

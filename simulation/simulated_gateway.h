@@ -33,11 +33,12 @@ class SimulatedGateway {
   explicit SimulatedGateway(Surroundings& around);
 
   /// A process's way to the gateway. `wake` is called when a reply arrived, `sending` before each
-  /// request leaves; it may throw Crash, and what was sent before it is on its way.
+  /// request leaves, `poisoned` when the charge of a poison order left; both may throw Crash, and
+  /// what was sent before is on its way.
   class Connection final : public ports::PaymentGateway {
    public:
-    Connection(SimulatedGateway& gateway, std::function<void()> wake,
-               std::function<void()> sending);
+    Connection(SimulatedGateway& gateway, std::function<void()> wake, std::function<void()> sending,
+               std::function<void()> poisoned);
     ~Connection() override { box_->close(); }
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -52,6 +53,7 @@ class SimulatedGateway {
     SimulatedGateway& gateway_;
     std::shared_ptr<ReplyBox<ports::GatewayReply>> box_;
     std::function<void()> sending_;
+    std::function<void()> poisoned_;
   };
 
   /// How much longer than its promise the gateway remembers keys: what the processes' clocks may
@@ -85,6 +87,8 @@ class SimulatedGateway {
   domain::Outcome find(const ports::GatewayRequest& request, Key& key);
   domain::Outcome close(const ports::GatewayRequest& request, Key& key);
   domain::Outcome captured(const ports::GatewayRequest& request, Key& key);
+  /// A charge's outcome, after the judge was told of its failure.
+  domain::Outcome told(const domain::OrderId& order, domain::Outcome outcome);
   bool same_as_first(const ports::GatewayRequest& request, Key& key);
   bool forgotten(const Key& key) const;
   domain::Duration latency();

@@ -46,13 +46,22 @@ void SimulatedFulfiller::send(const Box& box, const ports::FulfillmentRequest& r
   Duration arrival = latency();
   if (late) arrival.us += way_.between(Duration{0}, span_of_ms(faults_.late_ms)).us;
   const bool heard = !late && !dropped;
-  around_.timeline.after(
-      arrival, [this, box, kind = request.kind, key = request.key, ticket = request.ticket, heard] {
-        Outcome outcome = act(kind, key);
-        around_.trace.note("fulfiller -> {} {} is {}", static_cast<int>(kind), key,
-                           static_cast<int>(outcome.kind));
-        if (heard) answer(box, ticket, std::move(outcome), latency());
-      });
+  around_.timeline.after(arrival, [this, box, kind = request.kind, key = request.key,
+                                   order = request.order.id, ticket = request.ticket, heard] {
+    Outcome outcome = act(kind, key);
+    if (kind == EffectKind::fulfill) tell_failure(order, outcome.kind);
+    around_.trace.note("fulfiller -> {} {} is {}", static_cast<int>(kind), key,
+                       static_cast<int>(outcome.kind));
+    if (heard) answer(box, ticket, std::move(outcome), latency());
+  });
+}
+
+void SimulatedFulfiller::tell_failure(const domain::OrderId& order, OutcomeKind outcome) {
+  if (outcome == OutcomeKind::transient) {
+    around_.tell(checker::PeerFailed{order, checker::PeerFailure::handover});
+  } else if (outcome == OutcomeKind::refused || outcome == OutcomeKind::permanent) {
+    around_.tell(checker::PeerFailed{order, checker::PeerFailure::handover_refused});
+  }
 }
 
 Outcome SimulatedFulfiller::act(EffectKind kind, const std::string& name) {

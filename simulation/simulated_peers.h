@@ -56,6 +56,7 @@ class SimulatedFulfiller {
 
   void send(const Box& box, const ports::FulfillmentRequest& request);
   domain::Outcome act(domain::EffectKind kind, const std::string& key);
+  void tell_failure(const domain::OrderId& order, domain::OutcomeKind outcome);
   void answer(const Box& box, std::uint64_t ticket, domain::Outcome outcome,
               domain::Duration after);
   domain::Duration latency();

@@ -101,7 +101,8 @@ std::expected<std::vector<ports::CommandResult>, StoreError> SimulatedStore::wri
       .stock =
           [this](const domain::TenantId& tenant, const domain::ProductId& product) {
             return store_.stock(tenant, product).value_or(std::nullopt);
-          }};
+          },
+      .depth = [this] { return store_.depth(); }};
   tapped_ = tap.taken(*results, now, kOnlyProcess, source, machine_.told, around_);
   return results;
 }

@@ -12,6 +12,10 @@ using domain::Order;
 using domain::Reason;
 using domain::Status;
 
+/// The store's own counts are held against its commits once in so many groups: they are sums over
+/// tenants and stages.
+constexpr std::uint64_t kGroupsADepth = 4;
+
 /// The probes that one new event of an order shows.
 void probe_event(const Order& order, const Event& event, Surroundings& around) {
   switch (event.reason) {
@@ -23,6 +27,9 @@ void probe_event(const Order& order, const Event& event, Surroundings& around) {
       return around.hit(Probe::redriven);
     case Reason::discarded:
       return around.hit(Probe::discarded);
+    case Reason::interrupted:
+      return around.hit(event.to == Status::cancelling ? Probe::put_aside_captured
+                                                       : Probe::put_aside);
     case Reason::charge_key_expired:
       return around.hit(Probe::charge_key_expired);
     case Reason::cancelled_by_request:
@@ -93,7 +100,9 @@ StoreTap::StoreTap(std::span<const ports::Command> commands,
   seen_.reserve(commands.size());
   for (const ports::Command& command : commands) {
     if (const auto* accept = std::get_if<ports::Accept>(&command)) {
-      Accepted seen{.order = accept->commit.next.id, .key = std::nullopt};
+      Accepted seen{.order = accept->commit.next.id,
+                    .tenant = accept->commit.next.tenant,
+                    .key = std::nullopt};
       if (accept->idempotency) seen.key = accept->idempotency->key;
       seen_.emplace_back(std::move(seen));
     } else if (const auto* commit = std::get_if<ports::Commit>(&command)) {
@@ -122,6 +131,12 @@ std::vector<checker::Occurrence> StoreTap::taken(
     if (const auto* accepted = std::get_if<Accepted>(&seen)) {
       const auto& answer = std::get<ports::AcceptResult>(result);
       if (answer.outcome == ports::AcceptOutcome::full) around.hit(Probe::depth_bound);
+      const bool from_key = answer.outcome == ports::AcceptOutcome::replayed ||
+                            answer.outcome == ports::AcceptOutcome::key_reused;
+      if (from_key) {
+        group.occurrences.push_back(
+            checker::KeyAnswered{accepted->tenant, *accepted->key, now.wall});
+      }
       if (answer.outcome != ports::AcceptOutcome::accepted) continue;
       group.commit(accepted->order, true);
       if (!accepted->key) continue;
@@ -166,7 +181,12 @@ std::vector<checker::Occurrence> StoreTap::taken(
       group.occurrences.push_back(checker::StockNow{tenant, product, *stock});
     }
   }
-  if (!group.occurrences.empty()) group.occurrences.push_back(checker::GroupEnded{});
+  if (++around.groups_stored % kGroupsADepth == 0) {
+    const ports::StoreDepth depth = source.depth();
+    group.occurrences.push_back(
+        checker::DepthsNow{depth.active, depth.open_dead_letters, depth.owed_refunds});
+  }
+  group.occurrences.push_back(checker::GroupEnded{now.wall});
   return std::move(group.occurrences);
 }
 

@@ -25,6 +25,7 @@ struct TapSource {
       key;
   std::function<std::optional<domain::Stock>(const domain::TenantId&, const domain::ProductId&)>
       stock;
+  std::function<ports::StoreDepth()> depth;
 };
 
 /// Turns one group of commands into what the judge is told of it, and fires the probes that commits
@@ -47,6 +48,7 @@ class StoreTap {
  private:
   struct Accepted {
     domain::OrderId order;
+    domain::TenantId tenant;
     std::optional<domain::IdempotencyKey> key;
   };
   struct Committed {

@@ -38,6 +38,7 @@ struct Surroundings {
   checker::History& history;
   Weather weather = Weather::faulty;
   PlantedDefect defect = PlantedDefect::none;
+  std::uint64_t groups_stored = 0;
   std::uint64_t contracts_stored = 0;  ///< so that an answer is held against its own contract
 
   bool faulty() const { return weather == Weather::faulty; }
@@ -50,6 +51,9 @@ struct Surroundings {
     history.add({.at = timeline.now(), .what = std::move(what)});
   }
 };
+
+/// How the payment method of an order ends whose charge ends whoever sends it.
+inline constexpr const char* kPoisonSuffix = "-poison";
 
 /// A scenario's milliseconds as a span.
 inline domain::Duration span_of_ms(double milliseconds) {

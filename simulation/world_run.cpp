@@ -19,6 +19,8 @@ constexpr Duration kFaultyAfterwards = Duration::seconds(20);
 /// Faults stop at the latest then, content or not: while they last nobody is promised an answer. (A
 /// process whose wall clock is set back again and again is slow with all its timers.)
 constexpr Duration kFaultyAtMost = Duration::hours(1);
+/// From here on a key outlives its answer's way by far.
+constexpr double kSecondsOfALongKey = 86'400;
 
 class WorldRun {
  public:
@@ -188,10 +190,16 @@ pipeline::PipelineOptions pipeline_options_of(const Scenario& scenario) {
 checker::HistoryOptions history_options_of(const Scenario& scenario) {
   checker::HistoryOptions options;
   options.default_contract = memory_store::MemoryStoreOptions{}.default_contract.bucket;
+  options.failures = checker::FailureFeed::followed;
+  options.max_attempts = static_cast<int>(scenario.policy.max_attempts);
   options.dead_letter_hold = span_of_seconds(scenario.policy.dead_letter_hold_seconds);
   options.key_retention = span_of_seconds(scenario.policy.idempotency_retention_seconds);
-  // A wall clock that jumped ahead lets keys expire before their time.
+  // A wall clock that jumped ahead lets keys expire before their time, and an answer takes its time
+  // to a client: of short lives only the store's own record tells.
   if (scenario.clock.jumps > 0) options.key_retention = Duration::hours(1);
+  if (scenario.policy.idempotency_retention_seconds < kSecondsOfALongKey) {
+    options.key_retention = {};
+  }
   return options;
 }
 

@@ -108,7 +108,7 @@ class HistoryWriter {
 
   void capture(const domain::OrderId& id) {
     add(ChargeAsked{act(id, "/charge")});
-    add(Captured{act(id, "/charge")});
+    add(Captured{act(id, "/charge"), "ch_1"});
   }
   /// The capture is recorded: on to fulfilled, or to the refund of what is being cancelled.
   void record_capture(const domain::OrderId& id) {

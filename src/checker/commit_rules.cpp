@@ -76,6 +76,10 @@ Timelines timelines_of(const Order& order, std::size_t count) {
   return found;
 }
 
+bool is_waiting_dead_letter(const Order& order) {
+  return order.dead_letter && order.dead_letter->state == domain::DeadLetterState::open;
+}
+
 void note_status(std::uint32_t version, domain::Status status, OrderState& state) {
   if (state.statuses.size() < version) state.statuses.resize(version, '\0');
   state.statuses[version - 1] = static_cast<char>(status);
@@ -93,10 +97,11 @@ std::uint64_t content_digest(const Order& order) {
                                   order.metadata});
 }
 
-void follow_commit(const Committed& commit, Step step, OrderState& state, Report& report) {
+void follow_commit(const Committed& commit, Step step, int max_attempts, OrderState& state,
+                   Report& report) {
   const Order& order = commit.order;
   check_order(order, commit.receipt_bytes > 0 ? ReceiptPresence::present : ReceiptPresence::absent,
-              report);
+              report, max_attempts);
   std::uint64_t const content = content_digest(order);
   std::uint64_t const immutable = immutable_digest(order, content);
   Timelines const timelines = timelines_of(order, state.stored);
@@ -131,6 +136,7 @@ void follow_commit(const Committed& commit, Step step, OrderState& state, Report
   state.stored = order.version.number;
   state.status = order.status;
   state.charge = order.charge;
+  state.dead_letter_open = is_waiting_dead_letter(order);
   if (has_ended(order.status)) state.ended = step;
   note_status(order.version.number, order.status, state);
 }

@@ -145,6 +145,14 @@ struct KeyStored {
   domain::Instant decided_at;  ///< the wall clock that the store was given, with all its jumps
 };
 
+/// A place that was answered from its key, without an order of its own: replayed, or refused as
+/// another payload.
+struct KeyAnswered {
+  domain::TenantId tenant;
+  domain::IdempotencyKey key;
+  domain::Instant decided_at;  ///< as in KeyStored
+};
+
 struct StockSet {
   domain::TenantId tenant;
   domain::ProductId product;
@@ -169,8 +177,19 @@ struct ContractStored {
   /// When the bucket changed over, in the history's time; absent: now.
   std::optional<domain::Instant> effective_at = std::nullopt;
 };
+/// What the store itself counts, at the end of a group: orders that have not ended, open dead
+/// letters, refunds that are owed.
+struct DepthsNow {
+  std::size_t active = 0;
+  std::size_t open_dead_letters = 0;
+  std::size_t owed_refunds = 0;
+};
 /// One atomic group of the store ends here. Anything but another tapped event ends it as well.
-struct GroupEnded {};
+struct GroupEnded {
+  /// The wall clock that the store was given for it: keys that end by then may be gone, also if the
+  /// clock is set back afterwards. Absent: not known.
+  std::optional<domain::Instant> wall = std::nullopt;
+};
 
 // --- The gateway's own ledger, when it happens and before the gateway answers --------------------
 
@@ -182,10 +201,24 @@ struct GatewayAct {
 /// A request for money arrived, whatever becomes of it.
 struct ChargeAsked : GatewayAct {};
 struct RefundAsked : GatewayAct {};
-struct Captured : GatewayAct {};
+struct Captured : GatewayAct {
+  std::string reference = {};  ///< that the gateway gave the capture; empty: not known
+};
 struct Refunded : GatewayAct {};
 struct Declined : GatewayAct {};
 struct Closed : GatewayAct {};
+
+/// What a peer says when it did not do what it was asked for, before its answer leaves. Only the
+/// effect itself counts: a find or close that fails says nothing.
+enum class PeerFailure : std::uint8_t {
+  charge,            ///< a charge failed, for now or for good
+  handover,          ///< the fulfiller failed for now
+  handover_refused,  ///< the fulfiller refused, or called the request invalid
+};
+struct PeerFailed {
+  domain::OrderId order;
+  PeerFailure what = PeerFailure::charge;
+};
 
 // --- The receiver of webhooks --------------------------------------------------------------------
 
@@ -224,10 +257,11 @@ struct SyncFailed {
 /// The world is kind from here on.
 struct FaultsStopped {};
 
-using Occurrence = std::variant<Invoke, Complete, Committed, KeyStored, StockSet, Restocked,
-                                StockNow, ContractStored, GroupEnded, ChargeAsked, RefundAsked,
-                                Captured, Refunded, Declined, Closed, Delivered, Subscribed,
-                                Unsubscribed, Crashed, Started, SyncFailed, FaultsStopped>;
+using Occurrence =
+    std::variant<Invoke, Complete, Committed, KeyStored, KeyAnswered, StockSet, Restocked, StockNow,
+                 ContractStored, DepthsNow, GroupEnded, ChargeAsked, RefundAsked, Captured,
+                 Refunded, Declined, Closed, PeerFailed, Delivered, Subscribed, Unsubscribed,
+                 Crashed, Started, SyncFailed, FaultsStopped>;
 
 /// `at` is true time: it advances evenly over restarts and whatever the processes' clocks show, and
 /// never goes back in a history. Its zero is anywhere.

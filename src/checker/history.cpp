@@ -19,8 +19,9 @@ using domain::Status;
 template <typename What>
 inline constexpr bool kIsTapped =
     std::is_same_v<What, Committed> || std::is_same_v<What, KeyStored> ||
-    std::is_same_v<What, StockSet> || std::is_same_v<What, Restocked> ||
-    std::is_same_v<What, StockNow> || std::is_same_v<What, ContractStored>;
+    std::is_same_v<What, KeyAnswered> || std::is_same_v<What, StockSet> ||
+    std::is_same_v<What, Restocked> || std::is_same_v<What, StockNow> ||
+    std::is_same_v<What, ContractStored> || std::is_same_v<What, DepthsNow>;
 
 }  // namespace
 

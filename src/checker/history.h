@@ -18,9 +18,14 @@ enum class StoreTap : std::uint8_t { followed, final_only };
 /// Whether the gateway's ledger is in the history, complete.
 enum class LedgerFeed : std::uint8_t { followed, absent };
 
+/// Whether every failure that a peer reports is in the history (PeerFailed).
+enum class FailureFeed : std::uint8_t { followed, absent };
+
 struct HistoryOptions {
   StoreTap store = StoreTap::followed;
   LedgerFeed ledger = LedgerFeed::followed;
+  FailureFeed failures = FailureFeed::absent;
+  int max_attempts = kMaxAttempts;  ///< of a stage, before the order is dead-lettered
   /// Of tenants that no ContractStored (or put, where the store is not followed) named yet. Absent:
   /// admissions are judged only for tenants with a known contract.
   std::optional<domain::BucketContract> default_contract = std::nullopt;

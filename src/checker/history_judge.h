@@ -85,10 +85,12 @@ class History::Judge {
   void on(const Complete& event);
   void on(const Committed& event);
   void on(const KeyStored& event);
+  void on(const KeyAnswered& event);
   void on(const StockSet& event);
   void on(const Restocked& event);
   void on(const StockNow& event);
   void on(const ContractStored& event);
+  void on(const DepthsNow& event);
   void on(const GroupEnded& event);
   void on(const ChargeAsked& event);
   void on(const RefundAsked& event);
@@ -96,6 +98,7 @@ class History::Judge {
   void on(const Refunded& event);
   void on(const Declined& event);
   void on(const Closed& event);
+  void on(const PeerFailed& event);
   void on(const Delivered& event);
   void on(const Subscribed& event);
   void on(const Unsubscribed& event);
@@ -126,6 +129,8 @@ class History::Judge {
   Changes& changes_of(Kind kind, TenantNumber tenant, const domain::ProductId& product,
                       std::int64_t quantity);
   void move(MovementKind kind, const GatewayAct& act);
+  void count(const OrderState& order, std::int64_t sign);
+  void check_claims(const domain::Order& record, const OrderState& order);
 
   void check_order_at_end(const domain::OrderId& id, const OrderState& order,
                           Quiescence quiescence);
@@ -157,6 +162,13 @@ class History::Judge {
   std::unordered_map<std::uint64_t, domain::OrderId> webhook_ids_;
   std::vector<Unfinished> unfinished_;
   std::optional<FinalDepths> depths_;
+  /// What a store has to count, from its commits.
+  struct Counted {
+    std::int64_t active = 0;
+    std::int64_t open_dead_letters = 0;
+    std::int64_t owed_refunds = 0;
+  };
+  Counted counted_;
   bool whole_history_ = true;
 };
 

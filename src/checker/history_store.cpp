@@ -1,9 +1,11 @@
 // What the store, the gateway, receivers of webhooks and processes add to a history.
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "checker/attempt_rules.h"
 #include "checker/commit_rules.h"
 #include "checker/digest.h"
 #include "checker/history_judge.h"
@@ -25,7 +27,10 @@ void History::Judge::on(const Committed& event) {
     report_.add(Invariant::silent_after_failed_sync, record.id.str(),
                 "it was committed after a sync had failed, by the same process");
   }
-  follow_commit(event, step_, order, report_);
+  if (!first) count(order, -1);
+  follow_commit(event, step_, options_.max_attempts, order, report_);
+  count(order, 1);
+  check_claims(record, order);
   if (first) {
     order.tenant = tenant;
     submissions_.first_committed(record.id);
@@ -40,6 +45,68 @@ void History::Judge::on(const Committed& event) {
   auto const subscribed = subscribed_.find(tenant);
   bool const owed = subscribed != subscribed_.end() && subscribed->second;
   if (has_ended(record.status) && owed) order.delivery_owed = true;
+}
+
+void History::Judge::count(const OrderState& order, std::int64_t sign) {
+  if (has_ended(order.status)) return;
+  counted_.active += sign;
+  if (order.dead_letter_open) counted_.open_dead_letters += sign;
+  if (order.status == Status::cancelling && order.charge == domain::Charge::captured) {
+    counted_.owed_refunds += sign;
+  }
+}
+
+/// What the record says that its peers said: no more failures than they told of, and the reference
+/// that the gateway gave.
+void History::Judge::check_claims(const domain::Order& record, const OrderState& order) {
+  bool const was_captured =
+      record.charge == domain::Charge::captured || record.charge == domain::Charge::refunded;
+  if (was_captured && order.reference != 0 &&
+      Digest{}.add(record.capture_reference).value() != order.reference) {
+    report_.add(Invariant::record_matches_ledger, record.id.str(),
+                fmt::format("'{}' is not the reference that the gateway gave its capture",
+                            record.capture_reference));
+  }
+  if (options_.failures == FailureFeed::absent) return;
+  ClaimedFailures const claimed = claimed_failures(record);
+  std::string_view what;
+  if (claimed.of_charges > order.failed_charges) what = "charges";
+  if (claimed.of_handovers > order.failed_handovers) what = "hand-overs";
+  if (claimed.refused_handovers > 0 && !order.handover_refused) what = "refused hand-overs";
+  if (what.empty()) return;
+  report_.add(Invariant::bounded_attempts, record.id.str(),
+              fmt::format("version {} counts more failed {} than were reported",
+                          record.version.number, what));
+}
+
+void History::Judge::on(const PeerFailed& event) {
+  OrderState& order = orders_[event.order];
+  switch (event.what) {
+    case PeerFailure::charge:
+      ++order.failed_charges;
+      break;
+    case PeerFailure::handover:
+      ++order.failed_handovers;
+      break;
+    case PeerFailure::handover_refused:
+      order.handover_refused = true;
+      break;
+  }
+}
+
+void History::Judge::on(const DepthsNow& event) {
+  auto const compare = [&](std::string_view what, std::size_t shown, std::int64_t counted) {
+    if (static_cast<std::int64_t>(shown) == counted) return;
+    report_.add(Invariant::depths_add_up, std::string(what),
+                fmt::format("the store counts {}, its commits say {}", shown, counted));
+  };
+  compare("active orders", event.active, counted_.active);
+  compare("open dead letters", event.open_dead_letters, counted_.open_dead_letters);
+  compare("owed refunds", event.owed_refunds, counted_.owed_refunds);
+}
+
+void History::Judge::on(const KeyAnswered& event) {
+  submissions_.key_answered(event, number_of(event.tenant));
 }
 
 void History::Judge::on(const KeyStored& event) {
@@ -76,7 +143,9 @@ void History::Judge::on(const ContractStored& event) {
                               event.effective_at.value_or(at_));
 }
 
-void History::Judge::on(const GroupEnded&) {}
+void History::Judge::on(const GroupEnded& event) {
+  if (event.wall) submissions_.wall_shown(*event.wall);
+}
 
 // --- The gateway ---------------------------------------------------------------------------------
 

@@ -404,6 +404,23 @@ TEST(History, a_key_may_begin_another_life_after_it_expired) {
   expect_clean(story);
   story.the<KeyStored>(2).decided_at = kStart + domain::Duration::hours(167);
   expect_broken(story, Invariant::replay_is_identical);
+  // A clock that was set back since: the key may have been removed when its time had come.
+  story.the<GroupEnded>().wall = kStart + domain::Duration::hours(168);
+  expect_clean(story);
+}
+
+TEST(History, an_answer_from_a_key_that_expired_or_that_nobody_stored_is_found) {
+  Story story;
+  auto const key = domain::IdempotencyKey::unchecked("key");
+  domain::Instant const expires = story.the<KeyStored>().record.expires_at;
+  story.add(KeyAnswered{story.acme, key, expires + domain::Duration{-1}});
+  expect_clean(story);
+  Story late = story;
+  late.add(KeyAnswered{story.acme, key, expires});
+  expect_broken(late, Invariant::replay_is_identical);
+  Story unknown = story;
+  unknown.add(KeyAnswered{story.acme, domain::IdempotencyKey::unchecked("other"), kStart});
+  expect_broken(unknown, Invariant::replay_is_identical);
 }
 
 TEST(History, another_payload_under_a_key_changes_nothing_or_is_found) {
@@ -575,6 +592,56 @@ TEST(History, depths_that_the_records_do_not_show_are_found) {
   expect_clean(story);
   story.store.depths->active = 1;
   expect_broken(story, Invariant::depths_add_up);
+}
+
+TEST(History, depths_that_the_commits_do_not_show_are_found_on_the_way) {
+  Story story;
+  OrderId const waits = story.place(story.draft(story.acme));
+  story.add(DepthsNow{.active = 1});
+  story.capture(waits);
+  story.cancel(waits);
+  story.record_capture(waits);
+  story.add(DepthsNow{.active = 1, .owed_refunds = 1});
+  story.refund(waits);
+  story.add(DepthsNow{});
+  story.deliver(waits);
+  story.retell();
+  expect_clean(story);
+  for (std::size_t look = 0; look < 3; ++look) {
+    Story refunds = story;
+    refunds.the<DepthsNow>(look).owed_refunds ^= 1;
+    expect_broken(refunds, Invariant::depths_add_up);
+    Story active = story;
+    active.the<DepthsNow>(look).active += 1;
+    expect_broken(active, Invariant::depths_add_up);
+  }
+  story.the<DepthsNow>().open_dead_letters = 1;
+  expect_broken(story, Invariant::depths_add_up);
+}
+
+TEST(History, a_capture_under_another_reference_than_the_gateways_is_found) {
+  Story story;
+  story.the<Captured>().reference = "ch_2";
+  expect_broken(story, Invariant::record_matches_ledger);
+}
+
+TEST(History, a_failure_that_no_peer_reported_is_found) {
+  constexpr HistoryOptions kFollowed{.failures = FailureFeed::followed};
+  Story story;
+  OrderId const id = story.place(story.draft(story.acme));
+  story.add(PeerFailed{id, PeerFailure::charge});
+  story.commit(after(story.order(id), domain::EffectKind::charge, domain::OutcomeKind::transient));
+  story.capture(id);
+  story.record_capture(id);
+  story.deliver(id);
+  story.retell();
+  expect_clean(story, kFollowed);
+  Story guessed = story;
+  guessed.events.erase(guessed.event<PeerFailed>());
+  expect_broken(guessed, Invariant::bounded_attempts, kFollowed);
+  Story of_another = story;
+  of_another.the<PeerFailed>().what = PeerFailure::handover;
+  expect_broken(of_another, Invariant::bounded_attempts, kFollowed);
 }
 
 TEST(History, an_acknowledged_cancel_that_is_fulfilled_is_found) {

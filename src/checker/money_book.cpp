@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "checker/digest.h"
+
 namespace penstock::checker {
 namespace {
 
@@ -112,8 +114,9 @@ void MoneyBook::move(const GatewayAct& act, std::int64_t minor_units, OrderState
   settle(act.order, order, account);
 }
 
-void MoneyBook::captured(const GatewayAct& act, OrderState& order) {
+void MoneyBook::captured(const Captured& act, OrderState& order) {
   charge_asked(act, order);
+  if (!act.reference.empty()) order.reference = Digest{}.add(act.reference).value();
   auto const generation = generation_of(act);
   if (generation && *generation <= order.closed_generation) {
     report_.add(Invariant::record_matches_ledger, act.order.str(),

@@ -24,7 +24,7 @@ class MoneyBook {
 
   void charge_asked(const GatewayAct& act, OrderState& order);
   void refund_asked(const GatewayAct& act, OrderState& order);
-  void captured(const GatewayAct& act, OrderState& order);
+  void captured(const Captured& act, OrderState& order);
   void refunded(const GatewayAct& act, OrderState& order);
   /// The key can never capture: closed or declined.
   void given_up(const GatewayAct& act, OrderState& order);

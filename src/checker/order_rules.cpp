@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "domain/int128.h"
+
 namespace penstock::checker {
 namespace {
 
@@ -90,6 +92,32 @@ void check_transitions(const Order& order, Report& report) {
   }
 }
 
+/// From the first event on; whoever's clock a commit was made by, it shows no time before the last.
+void check_times(const Order& order, Report& report) {
+  auto const complain = [&](std::string_view detail) {
+    report.add(Invariant::times_in_order, order.id.str(), std::string(detail));
+  };
+  if (order.timeline.empty()) return;
+  domain::Instant last = order.created_at;
+  for (const domain::Event& event : order.timeline) {
+    if (event.at < last) {
+      complain(fmt::format("version {} is {} us before what precedes it", event.version.number,
+                           (last - event.at).us));
+    }
+    last = event.at;
+  }
+  if (order.updated_at < last) complain("it was changed last before its last event");
+}
+
+/// The sum of quantity * price in arithmetic of the checker's own.
+bool is_sum_of_lines(const Order& order) {
+  domain::Int128 sum = 0;
+  for (const domain::Item& item : order.items) {
+    sum += static_cast<domain::Int128>(item.quantity) * item.price_minor;
+  }
+  return sum == order.total.minor_units;
+}
+
 /// What the record itself says of the money; the ledger is asked by the audit.
 void check_charge(const Order& order, Report& report) {
   bool const free = order.total.minor_units == 0;
@@ -100,6 +128,11 @@ void check_charge(const Order& order, Report& report) {
           Invariant::fulfilled_captured, order.id.str(),
           fmt::format("{} with charge {}", domain::to_string(order.status), name_of(charge)));
     }
+  }
+  bool const was_captured = charge == Charge::captured || charge == Charge::refunded;
+  if (was_captured && order.capture_reference.empty()) {
+    report.add(Invariant::record_matches_ledger, order.id.str(),
+               fmt::format("charge {} without the gateway's reference", name_of(charge)));
   }
   if (order.status == Status::rejected || order.status == Status::cancelled) {
     if (charge == Charge::open || charge == Charge::captured) {
@@ -129,9 +162,11 @@ void check_dead_letter(const Order& order, Report& report) {
 
 }  // namespace
 
-void check_order(const Order& order, ReceiptPresence receipt, Report& report) {
+void check_order(const Order& order, ReceiptPresence receipt, Report& report, int max_attempts) {
   check_versions(order, report);
+  check_times(order, report);
   check_transitions(order, report);
+  check_attempts(order, max_attempts, report);
   check_charge(order, report);
   check_dead_letter(order, report);
   bool const fulfilled = order.status == Status::fulfilled;
@@ -146,7 +181,7 @@ void check_order(const Order& order, ReceiptPresence receipt, Report& report) {
                fmt::format("{} and {} stock", domain::to_string(order.status),
                            order.holds_stock ? "holds" : "holds no"));
   }
-  if (domain::total_of(order.items) != order.total.minor_units) {
+  if (!is_sum_of_lines(order)) {
     report.add(Invariant::all_or_nothing, order.id.str(), "the total is not the sum of the items");
   }
 }

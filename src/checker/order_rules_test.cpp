@@ -76,6 +76,7 @@ TEST(OrderRules, an_illegal_transition_is_found) {
   jumped.version = {2};
   jumped.status = Status::charged;
   jumped.charge = domain::Charge::captured;
+  jumped.capture_reference = "ch_1";
   jumped.holds_stock = true;
   expect_broken(jumped, Invariant::legal_transitions);
 }
@@ -144,6 +145,32 @@ TEST(OrderRules, a_total_that_is_not_the_sum_of_its_items_is_found) {
   Order order = reserved_order();
   order.total.minor_units += 1;
   expect_broken(order, Invariant::all_or_nothing);
+}
+
+TEST(OrderRules, a_total_of_the_last_line_alone_is_found) {
+  Order order = reserved_order();
+  order.items.push_back({.product = order.items[0].product, .quantity = 1, .price_minor = 5});
+  order.total.minor_units = 5;
+  expect_broken(order, Invariant::all_or_nothing);
+}
+
+TEST(OrderRules, a_timeline_that_goes_back_in_time_is_found) {
+  Order order = fulfilled_order();
+  order.timeline[2].at = order.timeline[1].at + domain::Duration{-1};
+  expect_broken(order, Invariant::times_in_order);
+  Order early = placed_order();
+  early.timeline[0].at = early.created_at + domain::Duration{-1};
+  expect_broken(early, Invariant::times_in_order);
+  Order stale = fulfilled_order();
+  stale.updated_at = stale.timeline.back().at + domain::Duration{-1};
+  expect_broken(stale, Invariant::times_in_order);
+}
+
+TEST(OrderRules, money_without_the_gateways_reference_is_found) {
+  for (Order order : {charged_order(), fulfilled_order(), refunded_order()}) {
+    order.capture_reference.clear();
+    expect_broken(order, Invariant::record_matches_ledger);
+  }
 }
 
 TEST(OrderRules, a_dead_letter_that_does_not_fit_its_order_is_found) {

@@ -28,6 +28,7 @@ struct OrderState {
   std::uint64_t immutable = 0;   ///< digest of what no commit may change
   std::uint64_t timeline = 0;    ///< digest of the events up to `stored`
   std::uint64_t webhook_id = 0;  ///< digest of the id it was delivered under
+  std::uint64_t reference = 0;   ///< digest of the gateway's reference of its capture; 0: unknown
   std::int64_t total = 0;
   std::int64_t asked = -1;  ///< the first amount the gateway was asked for, or moved
   std::int64_t captured = 0;
@@ -38,6 +39,8 @@ struct OrderState {
   std::int32_t closed_generation = -1;  ///< the newest charge key that the gateway gave up
   std::int32_t opened_generation = -1;  ///< the newest charge key that a commit justified
   std::uint16_t captures = 0;
+  std::uint16_t failed_charges = 0;    ///< that the gateway told of
+  std::uint16_t failed_handovers = 0;  ///< that the fulfiller told of
   domain::Currency currency;
   domain::Currency asked_currency;
   domain::Status status = domain::Status::placed;  ///< as stored
@@ -53,6 +56,8 @@ struct OrderState {
   bool delivered : 1 = false;
   bool delivery_excused : 1 = false;  ///< pending or given up at the end
   bool delivered_status_known : 1 = false;
+  bool handover_refused : 1 = false;  ///< the fulfiller said so
+  bool dead_letter_open : 1 = false;  ///< as stored
   domain::Status delivered_status = domain::Status::placed;
 
   /// The newest version that a read invoked now must not fall behind.

@@ -19,6 +19,11 @@
     "a stored order was submitted with that content and not refused")                              \
   X(one_terminal_state, 3, "one-terminal-state", "an order ends once and nothing follows")         \
   X(legal_transitions, 4, "legal-transitions", "an order moves along the automaton only")          \
+  X(times_in_order, 4, "times-in-order", "the times of an order's timeline never go back")         \
+  X(bounded_attempts, 4, "bounded-attempts",                                                       \
+    "a stage is tried three times a run, and only what failed by report is an attempt")            \
+  X(interrupted_stays_out, 4, "interrupted-stays-out",                                             \
+    "an order that ended its process too often does not run on")                                   \
   X(everything_ends, 5, "everything-ends",                                                         \
     "once faults stop, every order ends, held dead letters excepted")                              \
   X(one_capture, 6, "one-capture", "an order's money is captured at most once")                    \

@@ -221,7 +221,7 @@ void SubmissionBook::key_stored(const KeyStored& stored, TenantNumber tenant, St
   Key& key = key_of(tenant, stored.key.str());
   std::uint64_t const fingerprint = digest_of(stored.record.fingerprint);
   if (key.winner != 0 && !(key.order == stored.record.order) &&
-      stored.decided_at < key.expires_at) {
+      std::max(stored.decided_at, wall_) < key.expires_at) {
     report_.add(Invariant::replay_is_identical, stored.record.order.str(),
                 fmt::format("stored under a key that is {}'s until later", key.order.str()));
   }
@@ -234,6 +234,18 @@ void SubmissionBook::key_stored(const KeyStored& stored, TenantNumber tenant, St
   key.acknowledged = 0;
   key.since = now;
   new_keys_.push_back({&key, fingerprint, stored.record.order});
+}
+
+void SubmissionBook::key_answered(const KeyAnswered& answered, TenantNumber tenant) {
+  const Key& key = key_of(tenant, answered.key.str());
+  std::string const name = fmt::format("{}/{}", answered.tenant.str(), answered.key.str());
+  if (key.winner == 0) {
+    report_.add(Invariant::replay_is_identical, name, "answered from a key that nobody stored");
+  } else if (answered.decided_at >= key.expires_at) {
+    report_.add(Invariant::replay_is_identical, name,
+                fmt::format("answered from a key {} us after it expired",
+                            (answered.decided_at - key.expires_at).us));
+  }
 }
 
 void SubmissionBook::group_ended() {

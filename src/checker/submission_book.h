@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,6 +46,9 @@ class SubmissionBook {
   // Commits are followed.
   void first_committed(const domain::OrderId& order);
   void key_stored(const KeyStored& stored, TenantNumber tenant, Step now);
+  void key_answered(const KeyAnswered& answered, TenantNumber tenant);
+  /// The store's clock showed this time: keys that ended by then are nobody's.
+  void wall_shown(domain::Instant wall) { wall_ = std::max(wall_, wall); }
   /// The store's group is over: every new order must be explained.
   void group_ended();
 
@@ -101,6 +105,7 @@ class SubmissionBook {
   Options options_;
   OrderTable& orders_;
   Report& report_;
+  domain::Instant wall_{};                            ///< the latest that the store showed
   std::unordered_map<std::uint64_t, Claims> claims_;  ///< by content
   std::unordered_map<std::uint64_t, Key> keys_;       ///< by tenant and key
   std::vector<domain::OrderId> new_orders_;           ///< of the present group
