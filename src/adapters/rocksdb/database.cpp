@@ -8,12 +8,12 @@
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/metadata.h>
-#include <rocksdb/sst_file_reader.h>
 #include <sys/resource.h>
 
 #include "adapters/rocksdb/keys.h"
 #include "adapters/rocksdb/log_scan.h"
 #include "adapters/rocksdb/state_codec.h"
+#include "adapters/rocksdb/table_checksum.h"
 
 namespace penstock::rocksdb_store {
 namespace {
@@ -86,6 +86,12 @@ StoreError error_of(const rocksdb::Status& status) {
   if (status.IsNoSpace()) return StoreError::full_disk;
   if (status.IsCorruption()) return StoreError::corrupt;
   return StoreError::stopped;
+}
+
+rocksdb::ReadOptions scan_options() {
+  rocksdb::ReadOptions scan;
+  scan.ignore_range_deletions = true;
+  return scan;
 }
 
 /// A background flush or compaction that failed may have lost a sync: it stops the store as well.
@@ -172,20 +178,16 @@ std::expected<void, OpenError> Database::check_tables(Access access) const {
 std::expected<void, OpenError> Database::check_live_tables(Access access) const {
   std::vector<rocksdb::LiveFileMetaData> files;
   db_->GetLiveFilesMetaData(&files);
-  rocksdb::Options options;
-  options.env = env_;
   for (const rocksdb::LiveFileMetaData& file : files) {
     const std::string& family = file.column_family_name;
     const bool is_scanned_at_start =
         !family.starts_with(kMonthPrefix) &&
         family != kFamilyNames[static_cast<std::size_t>(Family::idempotency)];
     if (access == Access::write && !is_scanned_at_start) continue;
-    rocksdb::SstFileReader table(options);
-    rocksdb::Status status = table.Open(file.db_path + file.name);
-    if (status.ok()) status = table.VerifyChecksum();
+    const rocksdb::Status status = check_table(*env_, file);
     if (!status.ok()) {
       return std::unexpected(
-          OpenError{ErrorCode::store_corrupt,
+          OpenError{open_error_of(status).code,
                     fmt::format("{} of {}: {}", file.name, family, status.ToString())});
     }
   }
@@ -209,6 +211,7 @@ std::expected<void, OpenError> Database::open_families(const std::string& path, 
   for (const std::string& name : names) descriptors.emplace_back(name, tuning_.family(name));
   rocksdb::DBOptions database_options = tuning_.database();
   database_options.listeners.push_back(std::make_shared<Listener>(*this));
+  database_options.file_checksum_gen_factory = table_checksums();
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
@@ -243,7 +246,7 @@ std::expected<void, OpenError> Database::check_layout(Access access) {
   }
   // Without a layout the database is new, or it is somebody else's.
   for (rocksdb::ColumnFamilyHandle* family : families_) {
-    const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator({}, family));
+    const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator(scan_options(), family));
     all->SeekToFirst();
     if (all->Valid() || !all->status().ok()) {
       return std::unexpected(OpenError{ErrorCode::store_layout, "no layout beside stored data"});

@@ -43,6 +43,11 @@ using MonthHandle = std::shared_ptr<rocksdb::ColumnFamilyHandle>;
 /// What a RocksDB status means to the port.
 ports::StoreError error_of(const rocksdb::Status& status);
 
+/// What every iterator over the store begins with. Ranges of keys are never deleted at once
+/// (DB::DeleteRange), and where an iterator of RocksDB 7.8.3 looks for such ranges, it loses the
+/// error of a table that it steps onto: it drops the rest of the level and says that all is well.
+rocksdb::ReadOptions scan_options();
+
 /// RocksDB under the layout of keys.h: its families, its months, and the rule that after a failed
 /// write nothing is written any more. One thread writes and changes months; any thread reads.
 class Database {
@@ -92,9 +97,8 @@ class Database {
            rocksdb::Env* env);
   std::expected<void, OpenError> open_families(const std::string& path, Access access,
                                                std::vector<std::string> names);
-  /// Reads through the tables that a start scans, or all of them where they are only read: an
-  /// iterator of RocksDB 7.8.3 that steps from one table of a level onto a damaged one may drop the
-  /// rest of the level without an error.
+  /// Reads through the tables that a start scans, or all of them where they are only read, so that
+  /// damage is found at the start, not when its record is needed, wherever in a table it is.
   std::expected<void, OpenError> check_tables(Access access) const;
   /// The same, while no file is deleted.
   std::expected<void, OpenError> check_live_tables(Access access) const;

@@ -32,7 +32,7 @@ OrderList::OrderList(const Database& database, const ports::OrderQuery& query)
       month_prefix_(query.tenant.empty() ? std::string(1, kOrderTag)
                                          : tenant_index_prefix(query.tenant.str())),
       months_(database.months()) {
-  rocksdb::ReadOptions read;
+  rocksdb::ReadOptions read = scan_options();
   read.snapshot = snapshot_;
   active_.reset(database_.db().NewIterator(read, database_.handle(Family::active)));
   active_->SeekForPrev(end_.view());
@@ -52,7 +52,7 @@ void OrderList::open_next_month() {
   while (next_month_ < months_.size() && months_[next_month_].first > end_.month()) ++next_month_;
   if (next_month_ == months_.size()) return;
   month_ = months_[next_month_++].second.get();
-  rocksdb::ReadOptions read;
+  rocksdb::ReadOptions read = scan_options();
   read.snapshot = snapshot_;
   ended_.reset(database_.db().NewIterator(read, month_));
   const std::string end = ended_key(end_);

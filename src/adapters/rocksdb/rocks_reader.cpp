@@ -81,7 +81,8 @@ std::expected<std::vector<ports::Delivered>, StoreError> RocksReader::deliveries
   deliveries.push_back({.at = note->at, .attempt = 1, .reason = note->reason});
 
   const std::string prefix = tagged_id_key(kAttemptTag, order);
-  const std::unique_ptr<rocksdb::Iterator> attempts(database_.db().NewIterator({}, month));
+  const std::unique_ptr<rocksdb::Iterator> attempts(
+      database_.db().NewIterator(scan_options(), month));
   for (attempts->Seek(prefix); attempts->Valid(); attempts->Next()) {
     const std::string_view key = attempts->key().ToStringView();
     if (!key.starts_with(prefix)) break;
@@ -108,7 +109,7 @@ std::expected<OrderPage, StoreError> RocksReader::listed_page(char tag,
   if (const auto running = check_running(); !running) return std::unexpected(running.error());
   OrderPage page;
   const std::unique_ptr<rocksdb::Iterator> listed(
-      database_.db().NewIterator({}, database_.handle(Family::listed)));
+      database_.db().NewIterator(scan_options(), database_.handle(Family::listed)));
   const std::string first = tagged_id_key(tag, after.value_or(OrderId{}));
   listed->Seek(first);
   if (after && listed->Valid() && listed->key() == rocksdb::Slice(first)) listed->Next();
@@ -175,7 +176,8 @@ RocksReader::contracts(const TenantId& after, std::size_t limit) const {
   // A tenant with a contract is in the one family, a tenant with an order in the other.
   std::vector<rocksdb::Iterator*> opened;
   const rocksdb::Status status = database_.db().NewIterators(
-      {}, {database_.handle(Family::tenants), database_.handle(Family::buckets)}, &opened);
+      scan_options(), {database_.handle(Family::tenants), database_.handle(Family::buckets)},
+      &opened);
   if (!status.ok()) return std::unexpected(error_of(status));
   const std::unique_ptr<rocksdb::Iterator> stored(opened[0]);
   const std::unique_ptr<rocksdb::Iterator> ordered(opened[1]);

@@ -24,6 +24,7 @@ namespace {
 
 constexpr Duration kMonthCheckInterval = Duration::hours(1);
 constexpr Duration kMonthLead = Duration::hours(48);  // a month is made this long before it begins
+constexpr std::size_t kForgottenInAWrite = 1'000;
 
 }  // namespace
 
@@ -205,23 +206,23 @@ std::expected<std::vector<Month>, StoreError> RocksStore::drop_months_before(Mon
 }
 
 std::expected<void, StoreError> RocksStore::forget_dead_letters_before(Month first_kept) {
-  rocksdb::DB& db = state_->database->db();
-  rocksdb::ColumnFamilyHandle* listed = state_->database->handle(Family::listed);
+  Database& database = *state_->database;
+  rocksdb::ColumnFamilyHandle* listed = database.handle(Family::listed);
   const std::string first = tagged_id_key(kDeadLetterTag, OrderId{});
   const std::string end = tagged_id_key(kDeadLetterTag, first_id_of(domain::start_of(first_kept)));
-  const std::unique_ptr<rocksdb::Iterator> found(db.NewIterator({}, listed));
-  found->Seek(first);
-  if (!found->status().ok()) {
-    return std::unexpected(state_->database->stop(error_of(found->status())));
+  const std::unique_ptr<rocksdb::Iterator> found(
+      database.db().NewIterator(scan_options(), listed));
+  state_->writes.clear();
+  std::size_t forgotten = 0;
+  // One by one: iterators do not look for ranges that were deleted at once.
+  for (found->Seek(first); found->Valid() && found->key().compare(end) < 0; found->Next()) {
+    state_->writes.remove(listed, found->key().ToStringView(), Removal::any);
+    if (++forgotten % kForgottenInAWrite != 0) continue;
+    if (const auto done = database.write(state_->writes); !done) return done;
   }
-  if (!found->Valid() || found->key().compare(end) >= 0) return {};
-  // Synced as every write: a record in the log with another behind it was acknowledged, and what
-  // checks the log relies on it.
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
-  const rocksdb::Status status = db.DeleteRange(synced, listed, first, end);
-  if (!status.ok()) return std::unexpected(state_->database->stop(error_of(status)));
-  return {};
+  if (!found->status().ok()) return std::unexpected(database.stop(error_of(found->status())));
+  if (state_->writes.empty()) return {};
+  return database.write(state_->writes);
 }
 
 }  // namespace penstock::rocksdb_store

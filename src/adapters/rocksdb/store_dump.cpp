@@ -67,7 +67,7 @@ std::expected<void, OpenError> Dump::run() {
 }
 
 std::expected<void, OpenError> Dump::tell(rocksdb::ColumnFamilyHandle* family, Visit visit) {
-  rocksdb::ReadOptions scan;
+  rocksdb::ReadOptions scan = scan_options();
   scan.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> all(database_.db().NewIterator(scan, family));
   for (all->SeekToFirst(); all->Valid(); all->Next()) {

@@ -77,7 +77,7 @@ StoreOpener::Maybe<void> StoreOpener::recover() {
 
 template <typename Visit>
 StoreOpener::Maybe<void> StoreOpener::for_each(Family family, Visit visit) {
-  rocksdb::ReadOptions scan;
+  rocksdb::ReadOptions scan = scan_options();
   scan.fill_cache = false;
   scan.readahead_size = kScanReadahead;
   rocksdb::ColumnFamilyHandle* handle = state_.database->handle(family);
