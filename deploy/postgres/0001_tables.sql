@@ -145,6 +145,11 @@ CREATE TABLE receipts (
 CREATE TABLE orders_default PARTITION OF orders DEFAULT;
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 CREATE TABLE receipts_default PARTITION OF receipts DEFAULT;
+-- The months that were dropped: an order of one of them is not lost, it is past its retention.
+CREATE TABLE dropped_months (
+  month date PRIMARY KEY,
+  dropped_at timestamptz NOT NULL DEFAULT now()
+);
 CREATE VIEW default_partition_rows AS
   SELECT 'orders' AS table_name, order_id, created_at FROM orders_default
   UNION ALL SELECT 'events', order_id, created_at FROM events_default

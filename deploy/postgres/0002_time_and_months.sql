@@ -61,8 +61,8 @@ BEGIN
   RETURN v_made;
 END $$;
 
--- Drops the months that end at or before `before`, but for those that an active order or a delivery
--- still names. Returns the names of the dropped partitions.
+-- Drops the months that end at or before `before`, but for those that an active order, an end that
+-- was not worked off or a delivery still names. Returns the names of the dropped partitions.
 CREATE FUNCTION drop_partitions_before(before date) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
   v_name text;
@@ -84,7 +84,13 @@ BEGIN
       SELECT FROM deliveries
       WHERE created_at >= v_month::timestamp AT TIME ZONE 'UTC'
         AND created_at < (v_month + interval '1 month')::timestamp AT TIME ZONE 'UTC');
+    CONTINUE WHEN EXISTS (
+      SELECT FROM outbox, jsonb_array_elements(entries) e
+      WHERE created_of((e ->> 0)::uuid) >= v_month::timestamp AT TIME ZONE 'UTC'
+        AND created_of((e ->> 0)::uuid)
+            < (v_month + interval '1 month')::timestamp AT TIME ZONE 'UTC');
     EXECUTE format('DROP TABLE %I', v_name);
+    INSERT INTO dropped_months (month) VALUES (v_month) ON CONFLICT DO NOTHING;
     RETURN NEXT v_name;
   END LOOP;
 END $$;

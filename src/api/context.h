@@ -26,20 +26,35 @@ struct ProcessUsage {
   std::uint64_t open_descriptors = 0;
 };
 
+/// How a store that processes share does, for /metrics.
+struct StoreUpkeep {
+  bool is_reachable = true;
+  bool keeps_house = false;  ///< this process does what one does for all
+  std::uint64_t default_partition_rows = 0;
+};
+
+/// What the api offers: all of it, or what a process without clients shows its operators.
+enum class Surface : std::uint8_t {
+  whole,
+  probes,  ///< /healthz, /readyz and /metrics
+};
+
 /// What the api runs on. All of it is thread-safe and outlives the Api.
 struct ApiParts {
   pipeline::Intake& intake;
   const ports::OrderReader& reader;
   ports::Log& log;
   ports::Clock& clock;
-  RandomBits random;                             ///< for correlation ids
-  std::function<ProcessUsage()> process_usage;   ///< empty: /metrics leaves the process out
+  RandomBits random;                            ///< for correlation ids
+  std::function<ProcessUsage()> process_usage;  ///< empty: /metrics leaves the process out
+  std::function<std::optional<StoreUpkeep>()> store_upkeep{};  ///< empty or nothing: not shared
   const Authenticator* authenticator = nullptr;  ///< null: one for ApiOptions::admin_key
 };
 
 struct ApiOptions {
   std::optional<std::string> admin_key;  ///< none: the server is open
   std::string version = "0.1.0";         ///< shown at /
+  Surface surface = Surface::whole;
 };
 
 /// What every resource works with; one for each Api.

@@ -226,11 +226,24 @@ void add_process(const ProcessUsage& usage, Families& out) {
                     .take());
 }
 
+void add_upkeep(const StoreUpkeep& upkeep, Families& out) {
+  out.push_back(gauge("penstock_store_reachable", "1 while the shared database answers")
+                    .add(upkeep.is_reachable ? 1 : 0)
+                    .take());
+  out.push_back(gauge("penstock_housekeeper", "1 where this process keeps the database's house")
+                    .add(upkeep.keeps_house ? 1 : 0)
+                    .take());
+  out.push_back(gauge("penstock_default_partition_rows", "Rows of months that were not made ahead")
+                    .add(upkeep.default_partition_rows)
+                    .take());
+}
+
 }  // namespace
 
 std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics,
                                           const RequestCounters& requests,
-                                          const std::optional<ProcessUsage>& usage) {
+                                          const std::optional<ProcessUsage>& usage,
+                                          const std::optional<StoreUpkeep>& upkeep) {
   Families families;
   add_stages(statistics, families);
   add_orders(statistics, families);
@@ -238,6 +251,7 @@ std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics
   add_totals(statistics, families);
   add_requests(requests, families);
   if (usage) add_process(*usage, families);
+  if (upkeep) add_upkeep(*upkeep, families);
   return families;
 }
 

@@ -11,9 +11,10 @@
 namespace penstock::api {
 
 /// Everything /metrics shows, in base units; each family has its line in docs/metrics.md. `usage`
-/// absent leaves the process out.
+/// absent leaves the process out, `upkeep` absent the shared store.
 std::vector<prometheus::MetricFamily> metric_families(const pipeline::Statistics& statistics,
                                                       const RequestCounters& requests,
-                                                      const std::optional<ProcessUsage>& usage);
+                                                      const std::optional<ProcessUsage>& usage,
+                                                      const std::optional<StoreUpkeep>& upkeep);
 
 }  // namespace penstock::api

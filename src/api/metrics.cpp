@@ -15,10 +15,12 @@ void get_metrics(Context& context, Call call) {
         [&context, reply = std::move(reply), statistics = std::move(statistics)]() mutable {
           std::optional<ProcessUsage> usage;
           if (context.parts.process_usage) usage = context.parts.process_usage();
+          std::optional<StoreUpkeep> upkeep;
+          if (context.parts.store_upkeep) upkeep = context.parts.store_upkeep();
           net::HttpResponse response;
           response.content_type = "text/plain; version=0.0.4; charset=utf-8";
           response.body = prometheus::TextSerializer().Serialize(
-              metric_families(statistics, context.counters, usage));
+              metric_families(statistics, context.counters, usage, upkeep));
           reply.send(std::move(response));
         });
   };

@@ -19,6 +19,11 @@ Problem unmatched(const Match& match) {
           .headers = "Allow: " + match.allow + "\r\n"};
 }
 
+bool offers(Surface surface, std::string_view pattern) {
+  return surface == Surface::whole || pattern == "/healthz" || pattern == "/readyz" ||
+         pattern == "/metrics";
+}
+
 }  // namespace
 
 Api::Api(ApiParts parts, ApiOptions options)
@@ -29,6 +34,9 @@ Api::~Api() = default;
 void Api::handle(net::HttpRequest&& request, net::Responder responder) {
   Context& context = *context_;
   Match matched = match(request.method, request.path());
+  if (matched.found() && !offers(context.options.surface, routes()[matched.route].pattern)) {
+    matched = {.route = routes().size(), .id = {}, .allow = {}};
+  }
   std::string query(request.query());
   auto correlation = correlation_of(request.headers, context.parts.random);
   Reply reply(context,

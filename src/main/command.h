@@ -15,6 +15,8 @@ using Action = std::function<cli::ExitCode()>;
 
 /// Each adds one subcommand with its flags to `app`; naming it sets `action`, which outlives both.
 void add_serve(CLI::App& app, Action& action);
+void add_worker(CLI::App& app, Action& action);
+void add_migrate(CLI::App& app, Action& action);
 void add_gateway(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
 void add_simulate(CLI::App& app, Action& action);

@@ -1,9 +1,13 @@
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
@@ -20,6 +24,7 @@ namespace penstock::main {
 namespace {
 
 struct ServeFlags {
+  Role role = Role::server;
   SettingTexts settings;
   std::string config;
   bool print = false;
@@ -32,8 +37,8 @@ std::optional<std::string> environment_variable(const std::string& name) {
   return value;
 }
 
-cli::ExitCode wrong_use(const std::string& why) {
-  std::cerr << "penstock serve: " << why << '\n';
+cli::ExitCode wrong_use(Role role, const std::string& why) {
+  std::cerr << "penstock " << (role == Role::server ? "serve" : "worker") << ": " << why << '\n';
   return cli::ExitCode::wrong_use;
 }
 
@@ -42,13 +47,13 @@ cli::ExitCode run_serve(const ServeFlags& flags) {
       .flags = flags.settings, .environment = environment_variable, .file_name = flags.config};
   if (!flags.config.empty()) {
     auto file = read_settings_file(flags.config);
-    if (!file) return wrong_use(file.error());
+    if (!file) return wrong_use(flags.role, file.error());
     sources.file = std::move(*file);
   }
   auto const settings = Settings::resolve(sources);
-  if (!settings) return wrong_use(settings.error());
-  auto const options = serve_options(*settings);
-  if (!options) return wrong_use(options.error());
+  if (!settings) return wrong_use(flags.role, settings.error());
+  auto const options = serve_options(*settings, flags.role);
+  if (!options) return wrong_use(flags.role, options.error());
   if (flags.print) {
     std::cout << settings->print();
     return cli::ExitCode::done;
@@ -77,6 +82,19 @@ void add_setting(CLI::App& command, const SettingRow& row, SettingTexts& texts) 
       ->type_name(std::string(row.value));
 }
 
+void add_config_flags(CLI::App& command, ServeFlags& flags) {
+  command.add_option("--config", flags.config, "TOML file of settings")->type_name("FILE");
+  command.add_flag("--print-config", flags.print,
+                   "print the settings in force and where each is from, then end");
+}
+
+/// What a worker without clients has no use for.
+bool is_for_servers(std::string_view setting) {
+  constexpr std::array kServers{"stages",       "data",          "demo-catalog",
+                                "accept-clock", "memory-budget", "max-active"};
+  return std::ranges::find(kServers, setting) != kServers.end();
+}
+
 }  // namespace
 
 void add_serve(CLI::App& app, Action& action) {
@@ -84,14 +102,38 @@ void add_serve(CLI::App& app, Action& action) {
       app.add_subcommand("serve", "all five stages and the HTTP interface in one process");
   auto const flags = std::make_shared<ServeFlags>();
   for (const SettingRow& row : setting_table()) add_setting(*command, row, flags->settings);
-  command->add_option("--config", flags->config, "TOML file of settings")->type_name("FILE");
-  command->add_flag("--print-config", flags->print,
-                    "print the settings in force and where each is from, then end");
+  add_config_flags(*command, *flags);
   command->footer(
       "A flag beats the environment variable in brackets, which beats the file. The admin key "
       "comes "
       "from PENSTOCK_ADMIN_KEY or the file's admin-key.");
   command->callback([&action, flags] { action = [flags] { return run_serve(*flags); }; });
+}
+
+void add_worker(CLI::App& app, Action& action) {
+  CLI::App* const command = app.add_subcommand(
+      "worker", "some stages of a pipeline whose database several processes share");
+  auto const flags = std::make_shared<ServeFlags>();
+  flags->role = Role::worker;
+  auto const stages = std::make_shared<std::vector<std::string>>();
+  command
+      ->add_option("--stage", *stages,
+                   "inventory, payment, fulfillment or notification; again or with commas for more")
+      ->required()
+      ->delimiter(',')
+      ->type_name("STAGE");
+  for (const SettingRow& row : setting_table()) {
+    if (!is_for_servers(row.name)) add_setting(*command, row, flags->settings);
+  }
+  add_config_flags(*command, *flags);
+  command->footer(
+      "It takes no orders in; with --listen it answers /healthz, /readyz and /metrics, without it "
+      "listens nowhere.");
+  command->callback([&action, flags, stages] {
+    std::string& named = flags->settings["stages"];
+    for (const std::string& stage : *stages) named += (named.empty() ? "" : ",") + stage;
+    action = [flags] { return run_serve(*flags); };
+  });
 }
 
 }  // namespace penstock::main

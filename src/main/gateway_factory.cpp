@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "adapters/gateway_http/http_gateway.h"
+#include "domain/check.h"
 #include "domain/error_code.h"
 #include "gateway/sandbox_gateway.h"
 
@@ -54,6 +55,16 @@ class WatchedSandbox final : public ports::PaymentGateway {
   bool told_ = false;
 };
 
+/// Of a process that charges nothing.
+class AbsentGateway final : public ports::PaymentGateway {
+ public:
+  void submit(std::span<ports::GatewayRequest> requests, domain::Now) override {
+    PENSTOCK_CHECK(requests.empty(), "only the payment stage charges");
+  }
+  void poll(std::vector<ports::GatewayReply>&, domain::Now) override {}
+  std::optional<domain::Instant> next_due() const override { return std::nullopt; }
+};
+
 std::unique_ptr<ports::PaymentGateway> open_sandbox(std::string ledger_path, GatewayHooks hooks,
                                                     ports::Log& log) {
   std::string own_directory;
@@ -84,6 +95,7 @@ std::unique_ptr<ports::PaymentGateway> open_gateway(const ServeOptions& options,
   if (const auto* const sandbox = std::get_if<SandboxInProcess>(&options.gateway)) {
     return open_sandbox(sandbox->ledger_path, std::move(hooks), log);
   }
+  if (std::holds_alternative<NoGateway>(options.gateway)) return std::make_unique<AbsentGateway>();
   auto gateway = gateway_http::HttpGateway::open({.url = std::get<GatewayUrl>(options.gateway).url,
                                                   .timeout = options.gateway_timeout,
                                                   .wake = std::move(hooks.wake)});

@@ -13,6 +13,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string(main::kVersion));
   main::Action action;
   main::add_serve(app, action);
+  main::add_worker(app, action);
+  main::add_migrate(app, action);
   main::add_gateway(app, action);
   main::add_check(app, action);
   main::add_simulate(app, action);

@@ -15,6 +15,14 @@ namespace {
 constexpr std::chrono::microseconds kLongestSleep{1'000'000};
 constexpr domain::Duration kChoreEvery = domain::Duration::hours(1);
 
+/// Whether the request is answered from memory alone.
+bool needs_no_store(const pipeline::Request& request) {
+  return std::holds_alternative<pipeline::AskStatistics>(request) ||
+         std::holds_alternative<pipeline::AskProgress>(request) ||
+         std::holds_alternative<pipeline::ListUnresolved>(request) ||
+         std::holds_alternative<pipeline::WaitForEnd>(request);
+}
+
 }  // namespace
 
 PipelineThread::PipelineThread(ports::Clock& clock, ports::Log& log, std::function<void()> changed)
@@ -33,6 +41,10 @@ void PipelineThread::submit(pipeline::Request request) {
   if (phase == Phase::stopped || phase == Phase::failed) {
     pipeline::refuse(request, phase == Phase::failed ? pipeline::Refusal::abandoned
                                                      : pipeline::Refusal::draining);
+    return;
+  }
+  if (!has_store() && !needs_no_store(request)) {
+    pipeline::refuse(request, pipeline::Refusal::reduced_capacity);
     return;
   }
   bool asleep = false;
@@ -137,13 +149,18 @@ void PipelineThread::hand_over(pipeline::Pipeline& pipeline) {
 
 void PipelineThread::sleep(std::optional<domain::Instant> due, domain::Now now) {
   std::chrono::microseconds longest = kLongestSleep;
+  if (reachable_) longest = look_pause_;
   if (due) longest = std::min(longest, std::chrono::microseconds((*due - now.wall).us));
+  // As long as there is something to do, others may well bring more.
+  look_pause_ = kFirstLook;
   if (longest <= std::chrono::microseconds::zero()) return;
+  std::chrono::microseconds const pause = longest;
   std::unique_lock lock(mutex_);
   if (stop_asked_ || woken_ || !mailbox_.empty()) return;
   sleeping_ = true;
-  news_.wait_for(lock, longest, [this] { return !sleeping_; });
+  bool const woken = news_.wait_for(lock, longest, [this] { return !sleeping_; });
   sleeping_ = false;
+  if (!woken) look_pause_ = std::min<std::chrono::microseconds>(pause * 2, kPollCeiling);
 }
 
 void PipelineThread::fail(ports::StoreError error) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -16,6 +17,11 @@
 #include "ports/log.h"
 
 namespace penstock::main {
+
+/// How soon work that others stored is looked for: at first, and at the most, doubling in between
+/// while there is none.
+inline constexpr std::chrono::milliseconds kFirstLook{10};
+inline constexpr std::chrono::milliseconds kPollCeiling{100};
 
 /// The thread that drives the pipeline, and the mailbox in front of it. Requests of any thread are
 /// collected; each cycle takes what has come, at most kMaxBatch of them, and polls. While the
@@ -40,8 +46,13 @@ class PipelineThread final : public pipeline::Intake {
   /// Calls `chore` on the thread at its start and then each hour. Before `start`. Bounded work.
   void each_hour(std::function<void(domain::Now)> chore) { chore_ = std::move(chore); }
 
+  /// The store is shared: work that others stored is looked for at least every kPollCeiling, sooner
+  /// while there is some; and while `reachable` (any thread) says no, what needs the store is
+  /// refused at once and /readyz says so. Before `start`.
+  void share_store(std::function<bool()> reachable) { reachable_ = std::move(reachable); }
+
   void submit(pipeline::Request request) override;
-  bool ready() const override { return phase_.load() == Phase::running; }
+  bool ready() const override { return phase_.load() == Phase::running && has_store(); }
 
   /// A peer's reply is ready: the thread is to look at once. Any thread; cheap.
   void wake();
@@ -61,6 +72,7 @@ class PipelineThread final : public pipeline::Intake {
  private:
   enum class Phase : std::uint8_t { starting, running, draining, stopped, failed };
 
+  bool has_store() const { return !reachable_ || reachable_(); }
   void run(pipeline::Parts parts, pipeline::PipelineOptions options);
   void hand_over(pipeline::Pipeline& pipeline);
   void sleep(std::optional<domain::Instant> due, domain::Now now);
@@ -72,6 +84,7 @@ class PipelineThread final : public pipeline::Intake {
   ports::Log& log_;
   std::function<void()> changed_;
   std::function<void(domain::Now)> chore_;
+  std::function<bool()> reachable_;
   std::atomic<Phase> phase_{Phase::starting};
   std::atomic<bool> drain_asked_{false};
   std::atomic<bool> drained_{false};
@@ -87,6 +100,7 @@ class PipelineThread final : public pipeline::Intake {
   std::vector<pipeline::Request> taken_;  ///< the thread's own
   std::size_t handed_over_ = 0;           ///< of taken_
   std::optional<domain::Instant> chore_done_;
+  std::chrono::microseconds look_pause_ = kFirstLook;  ///< of a shared store, the present one
   std::thread thread_;
 };
 

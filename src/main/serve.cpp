@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -32,14 +33,17 @@ using std::chrono::milliseconds;
 /// After the pipeline is idle, how long answers may take to leave.
 constexpr milliseconds kLastAnswers{1'000};
 constexpr milliseconds kLook{5};
+/// How often ends that another process brings about are looked for, where they are waited for.
+constexpr domain::Duration kLookForEnds = domain::Duration::milliseconds(50);
 
 std::string_view kind_of(const StoreChoice& store) {
-  return std::holds_alternative<RocksStore>(store) ? "rocksdb" : "memory";
+  if (std::holds_alternative<RocksStore>(store)) return "rocksdb";
+  return std::holds_alternative<SharedDatabase>(store) ? "postgres" : "memory";
 }
 
 std::string kind_of(const GatewayChoice& gateway) {
-  const auto* const url = std::get_if<GatewayUrl>(&gateway);
-  return url == nullptr ? "sandbox" : url->url;
+  if (const auto* const url = std::get_if<GatewayUrl>(&gateway)) return url->url;
+  return std::holds_alternative<NoGateway>(gateway) ? "none" : "sandbox";
 }
 
 api::ProcessUsage usage_for_metrics() {
@@ -79,9 +83,9 @@ class Server {
 
  private:
   bool open() {
-    store_ = open_store(options_, clock_, log_);
-    if (store_ == nullptr) return false;
     auto const wake = [this] { pipeline_.wake(); };
+    store_ = open_store(options_, {.wake = wake}, clock_, log_);
+    if (store_ == nullptr) return false;
     gateway_ = open_gateway(options_,
                             {.wake = wake,
                              .failed =
@@ -115,12 +119,16 @@ class Server {
                {{"store", kind_of(options_.store)},
                 {"active_orders", std::to_string(recovery.active)},
                 {"unclean_ends", std::to_string(recovery.unclean_ends)}});
-    if (options_.history_months > 0) {
+    if (store_->is_shared()) {
+      share();
+    } else if (options_.history_months > 0) {
       pipeline_.each_hour([this](domain::Now now) { drop_history(now); });
     }
     pipeline::PipelineOptions pipeline_options;
+    pipeline_options.stages = options_.stages;
     pipeline_options.saga = options_.saga;
     pipeline_options.max_payments_in_flight = options_.max_payments_in_flight;
+    if (store_->is_shared()) pipeline_options.look_for_ends = kLookForEnds;
     pipeline_.start({.store = store_->store(),
                      .reader = store_->reader(),
                      .gateway = *gateway_,
@@ -135,7 +143,26 @@ class Server {
       log_.write(ports::LogLevel::error, "the demo catalog could not be stored", {});
       return false;
     }
-    return listen();
+    if (options_.listen) return listen(*options_.listen);
+    log_.write(ports::LogLevel::info, "working",
+               {{"version", kVersion},
+                {"store", kind_of(options_.store)},
+                {"node", options_.node},
+                {"stages", to_string(options_.stages)},
+                {"gateway", kind_of(options_.gateway)}});
+    return true;
+  }
+
+  /// What a store asks for that other processes work on too.
+  void share() {
+    if (std::holds_alternative<SandboxInProcess>(options_.gateway)) {
+      log_.write(ports::LogLevel::warning,
+                 "the sandbox gateway in this process keeps its ledger on this machine alone: no "
+                 "other process may charge, and what it knows does not move with the database",
+                 {{"node", options_.node}});
+    }
+    pipeline_.share_store([this] { return store_->is_reachable(); });
+    store_->begin_background();
   }
 
   /// A store that failed on it has stopped, which the pipeline meets next.
@@ -149,18 +176,21 @@ class Server {
     }
   }
 
-  bool listen() {
+  bool listen(const ListenAddress& wanted) {
     api_ = std::make_unique<api::Api>(
         api::ApiParts{.intake = pipeline_,
                       .reader = store_->reader(),
                       .log = log_,
                       .clock = clock_,
                       .random = random_bits,
-                      .process_usage = usage_for_metrics},
-        api::ApiOptions{.admin_key = options_.admin_key, .version = std::string(kVersion)});
-    net::HttpServerOptions http{.address = options_.listen.address,
-                                .port = options_.listen.port,
-                                .threads = options_.http_threads};
+                      .process_usage = usage_for_metrics,
+                      .store_upkeep = [this] { return upkeep_for_metrics(); }},
+        api::ApiOptions{
+            .admin_key = options_.admin_key,
+            .version = std::string(kVersion),
+            .surface = options_.role == Role::worker ? api::Surface::probes : api::Surface::whole});
+    net::HttpServerOptions http{
+        .address = wanted.address, .port = wanted.port, .threads = options_.http_threads};
     http.limits.connections = options_.max_connections;
     http.problem_body = api::server_problem_body;
     http_ = std::make_unique<net::HttpServer>(http);
@@ -169,18 +199,28 @@ class Server {
     });
     if (!started) {
       log_.write(ports::LogLevel::error, "cannot listen",
-                 {{"wanted", options_.listen.str()}, {"detail", net::to_string(started.error())}});
+                 {{"wanted", wanted.str()}, {"detail", net::to_string(started.error())}});
       return false;
     }
-    ListenAddress bound = options_.listen;
+    ListenAddress bound = wanted;
     bound.port = http_->port();
     log_.write(ports::LogLevel::info, "serving",
                {{"version", kVersion},
                 {"address", bound.str()},
                 {"store", kind_of(options_.store)},
+                {"node", store_->is_shared() ? options_.node : ""},
+                {"stages", to_string(options_.stages)},
                 {"gateway", kind_of(options_.gateway)},
                 {"authentication", options_.admin_key ? "admin key" : "none"}});
     return true;
+  }
+
+  std::optional<api::StoreUpkeep> upkeep_for_metrics() const {
+    if (!store_->is_shared()) return std::nullopt;
+    auto const upkeep = store_->upkeep().value_or(Upkeep{});
+    return api::StoreUpkeep{.is_reachable = store_->is_reachable(),
+                            .keeps_house = upkeep.keeps_house,
+                            .default_partition_rows = upkeep.default_rows};
   }
 
   bool has_failed() const { return gateway_failed_.load() || pipeline_.failure().has_value(); }
@@ -207,7 +247,7 @@ class Server {
         drained = true;
         deadline = std::min(deadline, Clock::now() + kLastAnswers);
       }
-      if (drained && http_->requests_in_flight() == 0) break;
+      if (drained && (http_ == nullptr || http_->requests_in_flight() == 0)) break;
       signals_.wait(kLook);
     }
     if (!drained && !has_failed()) {
@@ -222,6 +262,7 @@ class Server {
     pipeline_.stop();
     if (http_ != nullptr) http_->stop();
     api_.reset();
+    if (store_ != nullptr) store_->end_background();
   }
 
   bool close_store() {

@@ -11,6 +11,7 @@
 #include "domain/contract.h"
 #include "domain/saga.h"
 #include "main/settings.h"
+#include "pipeline/pipeline.h"
 #include "ports/log.h"
 
 namespace penstock::main {
@@ -19,7 +20,11 @@ struct RocksStore {
   std::string directory;
 };
 struct MemoryOnly {};
-using StoreChoice = std::variant<RocksStore, MemoryOnly>;
+/// A database that several processes share.
+struct SharedDatabase {
+  std::string url;
+};
+using StoreChoice = std::variant<RocksStore, MemoryOnly, SharedDatabase>;
 
 struct SandboxInProcess {
   std::string ledger_path;  ///< "" keeps it in a file that is removed at the end
@@ -27,7 +32,9 @@ struct SandboxInProcess {
 struct GatewayUrl {
   std::string url;
 };
-using GatewayChoice = std::variant<SandboxInProcess, GatewayUrl>;
+/// Of a process that does not run the payment stage.
+struct NoGateway {};
+using GatewayChoice = std::variant<SandboxInProcess, GatewayUrl, NoGateway>;
 
 struct ListenAddress {
   std::string address;
@@ -41,16 +48,23 @@ struct ListenAddress {
 std::optional<ListenAddress> parse_listen_address(std::string_view text);
 bool is_loopback(const ListenAddress& address);
 
+/// What the process is for: the HTTP interface with some or all stages, or stages alone.
+enum class Role : std::uint8_t { server, worker };
 enum class DemoCatalog : std::uint8_t { left_out, loaded };
 enum class ClockTrust : std::uint8_t { checked, accepted };
 enum class WebhookReach : std::uint8_t { public_only, any };
 
-/// The settings of `penstock serve` as values: checked against each other, ready for wiring.
+/// The settings of `penstock serve` or `penstock worker` as values: checked against each other,
+/// ready for wiring.
 struct ServeOptions {
-  ListenAddress listen;
+  Role role = Role::server;
+  std::optional<ListenAddress> listen;  ///< absent only where a worker listens nowhere
   std::optional<std::string> admin_key;
   std::string data_directory;
   StoreChoice store;
+  std::string node;  ///< names the process among those that share a database
+  domain::Duration lease;
+  pipeline::Stages stages;
   GatewayChoice gateway;
   std::chrono::milliseconds gateway_timeout{};
   domain::SagaPolicy saga;
@@ -70,7 +84,17 @@ struct ServeOptions {
   ports::LogLevel log_level = ports::LogLevel::info;
 };
 
-/// The error is a sentence for the operator; it is wrong use (exit code 2).
-std::expected<ServeOptions, std::string> serve_options(const Settings& settings);
+/// "all", or stages by name with commas between.
+std::optional<pipeline::Stages> parse_stages(std::string_view text);
+/// "payment,fulfillment".
+std::string to_string(const pipeline::Stages& stages);
+
+/// Whether `store` is a database's URL: postgres://... or postgresql://...
+bool is_database_url(std::string_view store);
+
+/// The error is a sentence for the operator; it is wrong use (exit code 2). A worker listens only
+/// where it is told to.
+std::expected<ServeOptions, std::string> serve_options(const Settings& settings,
+                                                       Role role = Role::server);
 
 }  // namespace penstock::main

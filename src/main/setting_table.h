@@ -8,8 +8,8 @@
 
 #include "domain/instant.h"
 
-/// Every setting of `penstock serve`, once: flag, environment variable, key of the TOML file, form,
-/// default and help all come from the one row.
+/// Every setting of `penstock serve` and `worker`, once: flag, environment variable, key of the
+/// TOML file, form, default and help all come from the one row.
 namespace penstock::main {
 
 enum class SettingKind : std::uint8_t {
@@ -22,7 +22,11 @@ enum class SettingKind : std::uint8_t {
 };
 
 /// Whether the value may be shown, and stand on a command line that others can read.
-enum class Secrecy : std::uint8_t { shown, secret };
+enum class Secrecy : std::uint8_t {
+  shown,
+  password_in_url,  ///< shown without it; better in the environment or a password file
+  secret,
+};
 
 struct SettingRow {
   std::string_view name;  ///< "drain-seconds": the flag without its dashes, and the file's key

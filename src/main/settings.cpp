@@ -1,5 +1,6 @@
 #include "main/settings.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -27,8 +28,27 @@ std::string quoted(std::string_view text) {
   return out += '"';
 }
 
+constexpr std::string_view kMask = "********";
+
+/// A database's URL without the password that it may carry: "postgres://user:********@host/name".
+std::string without_password(std::string url) {
+  constexpr std::string_view kParameter = "password=";
+  if (std::size_t const at = url.find(kParameter); at != std::string::npos) {
+    std::size_t const from = at + kParameter.size();
+    std::size_t const end = std::min(url.find('&', from), url.size());
+    url.replace(from, end - from, kMask);
+  }
+  std::size_t const scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  std::size_t const at = url.find('@', scheme);
+  std::size_t const colon = url.find(':', scheme + 3);
+  if (at == std::string::npos || colon >= at) return url;
+  return url.replace(colon + 1, at - colon - 1, kMask);
+}
+
 std::string shown(const SettingRow& row, const std::string& text) {
   if (row.secrecy == Secrecy::secret && !text.empty()) return "\"********\"";
+  if (row.secrecy == Secrecy::password_in_url) return quoted(without_password(text));
   if (row.kind == SettingKind::on_off) return text;
   if (row.kind == SettingKind::integer) {
     // "010" is taken from a flag, but TOML has no leading zeros.

@@ -24,13 +24,13 @@ SettingSources environment_of(SettingTexts variables) {
   }};
 }
 
-std::expected<ServeOptions, std::string> options_of(SettingTexts flags,
-                                                    SettingTexts variables = {}) {
+std::expected<ServeOptions, std::string> options_of(SettingTexts flags, SettingTexts variables = {},
+                                                    Role role = Role::server) {
   SettingSources sources = environment_of(std::move(variables));
   sources.flags = std::move(flags);
   auto const settings = Settings::resolve(sources);
   if (!settings) return std::unexpected(settings.error());
-  return serve_options(*settings);
+  return serve_options(*settings, role);
 }
 
 TEST(Settings, a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default) {
@@ -108,7 +108,7 @@ TEST(ServeOptions, without_a_key_only_loopback_is_served) {
   EXPECT_TRUE(options_of({{"listen", "0.0.0.0:9000"}}, {{"PENSTOCK_ADMIN_KEY", "k"}}));
   EXPECT_TRUE(options_of({{"listen", "127.9.9.9:0"}}));
   EXPECT_TRUE(options_of({{"listen", "[::1]:9000"}}));
-  EXPECT_EQ(options_of({{"listen", "localhost:9000"}})->listen.address, "127.0.0.1");
+  EXPECT_EQ(options_of({{"listen", "localhost:9000"}})->listen->address, "127.0.0.1");
 }
 
 TEST(ServeOptions, an_address_that_is_none_is_refused) {
@@ -123,11 +123,12 @@ TEST(ServeOptions, the_store_is_rocksdb_in_the_data_directory_unless_told_otherw
   EXPECT_EQ(std::get<RocksStore>(options_of({{"data", "d"}})->store).directory, "d/store");
   EXPECT_EQ(std::get<RocksStore>(options_of({{"store", "rocksdb:x/y"}})->store).directory, "x/y");
   EXPECT_TRUE(std::holds_alternative<MemoryOnly>(options_of({{"store", "memory:"}})->store));
-  for (const char* other : {"postgres://h/db", "aws:"}) {
-    auto const options = options_of({{"store", other}});
-    ASSERT_FALSE(options);
-    EXPECT_NE(options.error().find("not in this build"), std::string::npos);
+  for (const char* url : {"postgres://h/db", "postgresql:///db?host=/run"}) {
+    EXPECT_EQ(std::get<SharedDatabase>(options_of({{"store", url}})->store).url, url);
   }
+  auto const aws = options_of({{"store", "aws:"}});
+  ASSERT_FALSE(aws);
+  EXPECT_NE(aws.error().find("not in this build"), std::string::npos);
   EXPECT_FALSE(options_of({{"store", "rocksdb:"}}));
   EXPECT_FALSE(options_of({{"store", "sqlite:x"}}));
 }
@@ -140,6 +141,60 @@ TEST(ServeOptions, the_gateway_is_the_sandbox_or_a_url) {
   EXPECT_FALSE(options_of({{"gateway", "ftp://h"}}));
   EXPECT_FALSE(options_of({{"fulfiller-hook", "nonsense"}}));
   EXPECT_FALSE(options_of({{"retry-base", "2m"}}));
+}
+
+TEST(ServeOptions, a_node_has_a_name_of_its_own_that_stays) {
+  EXPECT_EQ(options_of({{"node", "shop-1.a_B"}})->node, "shop-1.a_B");
+  auto const first = options_of({{"listen", "127.0.0.1:1"}})->node;
+  EXPECT_EQ(options_of({{"listen", "127.0.0.1:1"}})->node, first);
+  EXPECT_NE(options_of({{"listen", "127.0.0.1:2"}})->node, first);
+  EXPECT_LE(first.size(), 40U);
+  for (const std::string& name : {std::string("a b"), std::string("a/b"), std::string(41, 'a')}) {
+    EXPECT_FALSE(options_of({{"node", name}})) << name;
+  }
+}
+
+TEST(ServeOptions, stages_are_split_on_a_shared_database_alone) {
+  const char* const url = "postgres://h/db";
+  auto const some = options_of({{"store", url}, {"stages", "ingest,inventory"}});
+  ASSERT_TRUE(some) << some.error();
+  EXPECT_EQ(to_string(some->stages), "ingest,inventory");
+  EXPECT_TRUE(std::holds_alternative<NoGateway>(some->gateway)) << "nobody charges here";
+  EXPECT_EQ(to_string(options_of({})->stages), "ingest,inventory,payment,fulfillment,notification");
+  EXPECT_FALSE(options_of({{"stages", "ingest"}}));
+  for (const char* text : {"", "ingest,", ",ingest", "ingest payment", "everything"}) {
+    EXPECT_FALSE(options_of({{"store", url}, {"stages", text}})) << text;
+  }
+}
+
+TEST(ServeOptions, a_worker_runs_stages_of_a_shared_database_and_listens_only_where_told) {
+  SettingTexts const right{
+      {"store", "postgres://h/db"}, {"stages", "payment"}, {"gateway", "http://g:1"}};
+  auto const worker_with = [&right](const std::string& name, const std::string& value) {
+    SettingTexts texts = right;
+    texts[name] = value;
+    return options_of(texts, {}, Role::worker);
+  };
+  auto const worker = options_of(right, {}, Role::worker);
+  ASSERT_TRUE(worker) << worker.error();
+  EXPECT_FALSE(worker->listen);
+  EXPECT_TRUE(worker->node.ends_with("-payment"));
+  EXPECT_EQ(worker_with("listen", "127.0.0.1:1")->listen->port, 1);
+  EXPECT_NE(worker_with("gateway", "sandbox").error().find("--gateway URL"), std::string::npos);
+  EXPECT_TRUE(worker_with("stages", "inventory,notification"));
+  EXPECT_NE(worker_with("stages", "ingest").error().find("penstock serve"), std::string::npos);
+  for (const char* store : {"", "memory:", "rocksdb:d"}) EXPECT_FALSE(worker_with("store", store));
+}
+
+TEST(Settings, a_password_in_the_stores_url_is_not_shown) {
+  for (const char* url : {"postgres://u:hidden@h:5432/db", "postgres:///db?password=hidden&x=1",
+                          "postgres://h/db?x=1&password=hidden"}) {
+    auto const shown = Settings::resolve({.flags = {{"store", url}}})->print();
+    EXPECT_EQ(shown.find("hidden"), std::string::npos) << shown;
+    EXPECT_NE(shown.find("********"), std::string::npos) << shown;
+  }
+  auto const plain = Settings::resolve({.flags = {{"store", "postgres://u@h:5432/db"}}})->print();
+  EXPECT_NE(plain.find("store = \"postgres://u@h:5432/db\""), std::string::npos) << plain;
 }
 
 class SettingsFile : public testing::Test {

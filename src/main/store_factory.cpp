@@ -8,6 +8,7 @@
 #include "adapters/rocksdb/rocks_store.h"
 #include "adapters/system/boot_id.h"
 #include "domain/error_code.h"
+#include "main/shared_store.h"
 
 namespace penstock::main {
 namespace {
@@ -86,10 +87,13 @@ std::unique_ptr<OpenStore> open_rocks(const std::string& directory, const ServeO
 
 }  // namespace
 
-std::unique_ptr<OpenStore> open_store(const ServeOptions& options, ports::Clock& clock,
-                                      ports::Log& log) {
+std::unique_ptr<OpenStore> open_store(const ServeOptions& options, StoreHooks hooks,
+                                      ports::Clock& clock, ports::Log& log) {
   if (const auto* const rocks = std::get_if<RocksStore>(&options.store)) {
     return open_rocks(rocks->directory, options, clock, log);
+  }
+  if (const auto* const database = std::get_if<SharedDatabase>(&options.store)) {
+    return open_shared_store(*database, options, std::move(hooks), log);
   }
   return std::make_unique<OpenMemoryStore>(
       memory_store::MemoryStoreOptions{.max_active = options.max_active,

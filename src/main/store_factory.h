@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,7 +17,17 @@
 
 namespace penstock::main {
 
-/// A store of either kind, open.
+/// What one process does for all on a shared database, for /metrics.
+struct Upkeep {
+  bool keeps_house = false;
+  std::uint64_t default_rows = 0;  ///< in default partitions, where this process keeps house
+};
+
+struct StoreHooks {
+  std::function<void()> wake;  ///< other processes stored work; any thread
+};
+
+/// A store of any kind, open.
 class OpenStore {
  public:
   virtual ~OpenStore() = default;
@@ -24,13 +37,22 @@ class OpenStore {
   /// the writer's thread. A store in memory keeps everything.
   virtual std::expected<std::vector<domain::Month>, ports::StoreError> drop_history(
       domain::Month first_kept, domain::Now now) = 0;
+  /// Whether other processes work on it too.
+  virtual bool is_shared() const { return false; }
+  /// False while nothing can be read or written. Any thread.
+  virtual bool is_reachable() const { return true; }
+  /// What goes on beside the pipeline on a shared store, from before it begins until it has ended.
+  virtual void begin_background() {}
+  virtual void end_background() {}
+  /// Nothing where there is none. Any thread, between the two above.
+  virtual std::optional<Upkeep> upkeep() const { return std::nullopt; }
   /// The clean end, durable. Once, when nobody uses the store any more; not after it failed.
   virtual std::expected<void, ports::StoreError> close() = 0;
 };
 
 /// Opens the chosen store, making its directory if need be. What is wrong is in the log with its
-/// code; then nothing is returned.
-std::unique_ptr<OpenStore> open_store(const ServeOptions& options, ports::Clock& clock,
-                                      ports::Log& log);
+/// code; then nothing is returned. `options` outlives the store.
+std::unique_ptr<OpenStore> open_store(const ServeOptions& options, StoreHooks hooks,
+                                      ports::Clock& clock, ports::Log& log);
 
 }  // namespace penstock::main

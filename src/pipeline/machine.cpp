@@ -12,6 +12,13 @@ using domain::Instant;
 using domain::Now;
 using domain::Stage;
 
+namespace {
+
+/// Orders that are looked up at once for those who wait.
+constexpr std::size_t kMaxEndsLooked = 1'024;
+
+}  // namespace
+
 Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
     : parts_(parts),
       options_(options),
@@ -40,6 +47,7 @@ void Pipeline::Machine::poll(Now now) {
   }
   steps_.claim_and_send(now);
   if (options_.stages.notification) notification_.run(now);
+  look_for_ends(now);
   waiters_.expire(now.wall);
 }
 
@@ -62,6 +70,15 @@ void Pipeline::Machine::redrive_some(Now now) {
   }
 }
 
+void Pipeline::Machine::look_for_ends(Now now) {
+  if (options_.look_for_ends == domain::Duration{} || waiters_.size() == 0) return;
+  if (now.wall - looked_for_ends_ < options_.look_for_ends && now.wall >= looked_for_ends_) return;
+  looked_for_ends_ = now.wall;
+  const auto ended = parts_.reader.ended(waiters_.next_of_round(kMaxEndsLooked));
+  if (!ended) return;  // the next look may tell; each waiter has its own end
+  for (const domain::OrderId& order : *ended) waiters_.ended(order);
+}
+
 std::optional<Instant> Pipeline::Machine::next_due(Now now) const {
   if (commits_.failure()) return std::nullopt;
   if (!requests_.empty() || steps_.claimed()) return now.wall;
@@ -71,6 +88,9 @@ std::optional<Instant> Pipeline::Machine::next_due(Now now) const {
   };
   if (!commits_.empty()) sooner(commits_.retry_at());
   sooner(waiters_.next_due());
+  if (options_.look_for_ends > domain::Duration{} && waiters_.size() > 0) {
+    sooner(looked_for_ends_ + options_.look_for_ends);
+  }
   sooner(redrives_.next_due());
   sooner(notification_.next_due());
   return due;

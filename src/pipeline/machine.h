@@ -47,6 +47,7 @@ class Pipeline::Machine {
   void cancel_as_read(domain::Order order, Done<std::expected<domain::Order, Refusal>> done,
                       domain::Now now);
   void redrive_some(domain::Now now);
+  void look_for_ends(domain::Now now);
   void landed(const Landing& landing);
   void log_landing(const Landing& landing);
   Statistics statistics(domain::Now now) const;
@@ -58,6 +59,7 @@ class Pipeline::Machine {
   StepLoop steps_;
   NotificationStage notification_;
   Waiters waiters_;
+  domain::Instant looked_for_ends_;
   RedriveQueue redrives_;
   std::deque<Request> requests_;
   bool draining_ = false;

@@ -45,6 +45,9 @@ struct PipelineOptions {
   std::size_t max_batch = 4096;  ///< commands in one commit
   std::size_t max_payments_in_flight = 10'000;
   std::size_t max_fulfillments_in_flight = 2'000;
+  /// Where other processes end orders too: how often those that are waited for are looked up. Zero:
+  /// every end happens here.
+  domain::Duration look_for_ends;
 };
 
 /// The five stages on the step protocol: claim, decide, effect, commit. Single-threaded, driven by

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <map>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -32,6 +31,19 @@ class Waiters {
     auto entry = by_order_.extract(order);
     if (entry.empty()) return;
     for (Waiter& waiter : entry.mapped()) answer(waiter);
+  }
+
+  /// Up to `limit` of the orders that are waited for, going round over all of them call by call.
+  std::vector<domain::OrderId> next_of_round(std::size_t limit) {
+    std::vector<domain::OrderId> chosen;
+    auto place = by_order_.upper_bound(last_chosen_);
+    while (chosen.size() < std::min(limit, by_order_.size())) {
+      if (place == by_order_.end()) place = by_order_.begin();
+      chosen.push_back(place->first);
+      ++place;
+    }
+    if (!chosen.empty()) last_chosen_ = chosen.back();
+    return chosen;
   }
 
   /// Answers those whose time is over.
@@ -73,7 +85,8 @@ class Waiters {
     waiter.done({});
   }
 
-  std::unordered_map<domain::OrderId, std::vector<Waiter>> by_order_;
+  std::map<domain::OrderId, std::vector<Waiter>> by_order_;
+  domain::OrderId last_chosen_;
   Times by_time_;
   std::size_t size_ = 0;
 };

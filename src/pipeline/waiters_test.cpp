@@ -77,5 +77,19 @@ TEST_F(WaitersTest, CanAllBeAnswered) {
   EXPECT_EQ(waiters.size(), 0U);
 }
 
+TEST_F(WaitersTest, AreGoneRoundOverEvenWhereTheyAreMoreThanOneLook) {
+  EXPECT_TRUE(waiters.next_of_round(2).empty());
+  const domain::OrderId third = domain::OrderId::make({1'000'000}, 0, 3);
+  wait(kFirst, 100, 1);
+  wait(kFirst, 100, 2);
+  wait(kSecond, 100, 3);
+  wait(third, 100, 4);
+  EXPECT_EQ(waiters.next_of_round(2), (std::vector{kFirst, kSecond}));
+  EXPECT_EQ(waiters.next_of_round(2), (std::vector{third, kFirst}));
+  EXPECT_EQ(waiters.next_of_round(9), (std::vector{kSecond, third, kFirst}));
+  waiters.ended(kSecond);
+  EXPECT_EQ(waiters.next_of_round(9), (std::vector{third, kFirst}));
+}
+
 }  // namespace
 }  // namespace penstock::pipeline

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,6 +63,19 @@ class OrderReader {
 
   virtual std::expected<std::optional<StoredOrder>, StoreError> find(
       const domain::OrderId& order) const = 0;
+
+  /// Those of `orders` that are terminal; one that is missing is not. For those who wait for ends
+  /// which another process brings about: a shared store answers for all of them at once.
+  virtual std::expected<std::vector<domain::OrderId>, StoreError> ended(
+      std::span<const domain::OrderId> orders) const {
+    std::vector<domain::OrderId> found;
+    for (const domain::OrderId& order : orders) {
+      auto const stored = find(order);
+      if (!stored) return std::unexpected(stored.error());
+      if (*stored && is_terminal((*stored)->order.status)) found.push_back(order);
+    }
+    return found;
+  }
 
   virtual std::expected<OrderPage, StoreError> list(const OrderQuery& query) const = 0;
 

@@ -12,6 +12,8 @@ using ports::StoreError;
 
 constexpr Statement kBegin{.name = "begin", .sql = "BEGIN ISOLATION LEVEL READ COMMITTED"};
 constexpr Statement kCommit{.name = "commit", .sql = "COMMIT"};
+/// How often two clients change places to find out whether a pooler shares sessions.
+constexpr int kPoolerRounds = 4;
 
 struct ResultClear {
   void operator()(PGresult* result) const { PQclear(result); }
@@ -94,8 +96,7 @@ std::int64_t Rows::integer(std::size_t row, int column) const {
   return integer_from(bytes(row, column));
 }
 
-std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
-    const ConnectionOptions& options, std::span<const Statement> statements) {
+std::unique_ptr<Connection> Connection::connect(const ConnectionOptions& options) {
   const std::string connect_timeout = in_seconds(options.connect_timeout);
   const std::string tcp_timeout = in_milliseconds(options.statement_timeout);
   // What stands before the URL is a default that it may change; what stands behind is not.
@@ -115,9 +116,22 @@ std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
                                 "UTF8",
                                 nullptr};
   std::unique_ptr<Connection> connection(new Connection(PQconnectdbParams(names, values, 1)));
-  if (!connection->is_alive()) return std::unexpected(connection->broken());
   // Errors come back as failures; a notice has no reader.
   PQsetNoticeProcessor(connection->connection_.get(), [](void*, const char*) {}, nullptr);
+  return connection;
+}
+
+std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
+    const ConnectionOptions& options, std::span<const Statement> statements) {
+  std::unique_ptr<Connection> connection = connect(options);
+  if (!connection->is_alive()) return std::unexpected(connection->broken());
+  if (auto known = connection->learn_backend_pid(); !known) return std::unexpected(known.error());
+  // A pooler makes up the process that it tells its clients.
+  if (connection->backend_pid_ != PQbackendPID(connection->connection_.get())) {
+    if (auto own = connection->require_own_session(options); !own) {
+      return std::unexpected(std::move(own.error()));
+    }
+  }
   if (auto set = connection->execute(settings_of(options)); !set) {
     return std::unexpected(std::move(set.error()));
   }
@@ -125,6 +139,60 @@ std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
     return std::unexpected(std::move(prepared.error()));
   }
   return connection;
+}
+
+std::expected<void, Failure> Connection::learn_backend_pid() {
+  const auto pid = query("SELECT pg_backend_pid()");
+  if (!pid) return std::unexpected(pid.error());
+  backend_pid_ = static_cast<int>(pid->integer(0, 0));
+  return {};
+}
+
+std::expected<int, Failure> Connection::pid_of_a_transaction() {
+  if (auto begun = execute("BEGIN"); !begun) return std::unexpected(std::move(begun.error()));
+  const auto pid = query("SELECT pg_backend_pid()");
+  if (!pid) return std::unexpected(pid.error());
+  return static_cast<int>(pid->integer(0, 0));
+}
+
+// Two clients whose transactions change places: with a pool of transactions one of them meets the
+// process that the other had.
+std::expected<void, Failure> Connection::require_own_session(const ConnectionOptions& options) {
+  const auto refused = [](std::string_view why) {
+    return std::unexpected(Failure{
+        .error = StoreError::unavailable,
+        .sql_state = "55000",
+        .detail = "a pooler that shares sessions lies between (" + std::string(why) +
+                  "): statements are prepared and locks held by session, so use its session mode "
+                  "or the server itself"});
+  };
+  const std::unique_ptr<Connection> other = connect(options);
+  if (!other->is_alive()) return std::unexpected(other->broken());
+  for (int round = 0; round < kPoolerRounds; ++round) {
+    const auto others = other->pid_of_a_transaction();
+    if (!others) return refused(others.error().detail);
+    if (*others == backend_pid_) return refused("two clients met one process of the server");
+    const auto own = pid_of_a_transaction();
+    if (!own) return refused(own.error().detail);
+    if (*own != backend_pid_) return refused("the server's process changed");
+    if (auto ended = execute("COMMIT"); !ended) return std::unexpected(std::move(ended.error()));
+    if (auto ended = other->execute("COMMIT"); !ended) {
+      return std::unexpected(std::move(ended.error()));
+    }
+  }
+  return {};
+}
+
+std::vector<Notice> Connection::take_notices() {
+  struct Free {
+    void operator()(PGnotify* notice) const { PQfreemem(notice); }
+  };
+  std::vector<Notice> taken;
+  if (PQconsumeInput(connection_.get()) != 1) is_given_up_ = true;
+  while (const std::unique_ptr<PGnotify, Free> notice{PQnotifies(connection_.get())}) {
+    taken.push_back({.sender_pid = notice->be_pid, .payload = notice->extra});
+  }
+  return taken;
 }
 
 std::expected<void, Failure> Connection::prepare(std::span<const Statement> statements) {

@@ -90,12 +90,20 @@ struct TransactionResult {
   bool may_have_committed = false;
 };
 
+/// What another session told with pg_notify.
+struct Notice {
+  int sender_pid = 0;
+  std::string payload;
+};
+
 /// A connection to a server that takes writes (target_session_attrs=read-write), whose commits wait
 /// for the disk. Not thread-safe. Every call blocks, for at most the statement timeout on the
 /// server and the TCP timeouts on the way.
 class Connection {
  public:
-  /// Connects and prepares `statements`, which must outlive the connection.
+  /// Connects and prepares `statements`, which must outlive the connection. A pooler on the way is
+  /// refused unless it leaves the whole session to one client: statements are prepared and locks
+  /// are held by the session.
   static std::expected<std::unique_ptr<Connection>, Failure> open(
       const ConnectionOptions& options, std::span<const Statement> statements);
 
@@ -113,7 +121,14 @@ class Connection {
   std::expected<Rows, Failure> query(const std::string& sql);
 
   bool is_alive() const { return !is_given_up_ && PQstatus(connection_.get()) == CONNECTION_OK; }
-  int backend_pid() const { return PQbackendPID(connection_.get()); }
+  /// The server's process of this session; behind a pooler too.
+  int backend_pid() const { return backend_pid_; }
+
+  /// The descriptor that becomes readable when a notice may have come.
+  int socket() const { return PQsocket(connection_.get()); }
+  /// What was told on the channels listened to, since the last call. Does not block; an empty
+  /// answer and a dead connection where it broke.
+  std::vector<Notice> take_notices();
   /// How often a call waited for an answer since the connection opened.
   std::uint64_t round_trips() const { return round_trips_; }
 
@@ -123,6 +138,11 @@ class Connection {
   };
 
   explicit Connection(PGconn* connection) : connection_(connection) {}
+  static std::unique_ptr<Connection> connect(const ConnectionOptions& options);
+  std::expected<void, Failure> learn_backend_pid();
+  /// Behind a pooler: whether the session stays with one process of the server.
+  std::expected<void, Failure> require_own_session(const ConnectionOptions& options);
+  std::expected<int, Failure> pid_of_a_transaction();
   std::expected<void, Failure> prepare(std::span<const Statement> statements);
   bool send(const Statement& statement, const Parameters& parameters);
   /// Hands everything to libpq; false where it could not. `may_have_committed` is set as soon as
@@ -135,6 +155,7 @@ class Connection {
   Failure broken() const;
 
   std::unique_ptr<PGconn, Finish> connection_;
+  int backend_pid_ = 0;
   std::uint64_t round_trips_ = 0;
   bool is_given_up_ = false;  ///< out of step with the server
 };

@@ -80,9 +80,15 @@ std::expected<void, Failure> check_schema_version(Connection& connection,
   const auto version = version_of(connection);
   if (!version) return std::unexpected(version.error());
   if (*version == newest_version()) return {};
-  return std::unexpected(refused(fmt::format(
-      "the schema \"{}\" has version {}, this program needs {}: {}", schema, *version,
-      newest_version(), *version < newest_version() ? "migrate it first" : "use a newer program")));
+  if (*version == 0) {
+    return std::unexpected(refused(fmt::format(
+        "there is no schema \"{}\" on this database: make it with penstock migrate", schema)));
+  }
+  return std::unexpected(
+      refused(fmt::format("the schema \"{}\" has version {}, this program needs {}: {}", schema,
+                          *version, newest_version(),
+                          *version < newest_version() ? "bring it there with penstock migrate"
+                                                      : "use a newer program")));
 }
 
 }  // namespace penstock::postgres_store

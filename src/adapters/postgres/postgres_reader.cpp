@@ -104,12 +104,14 @@ std::optional<std::vector<ports::Delivered>> deliveries_of(std::string_view json
 
 }  // namespace
 
-PostgresReader::PostgresReader(const PostgresStoreOptions& options)
+PostgresReader::PostgresReader(const PostgresStoreOptions& options,
+                               const Reachability* reachability)
     : connection_options_{.url = options.url,
                           .schema = options.schema,
                           .name = "penstock reader " + options.node,
                           .connect_timeout = options.connect_timeout,
                           .statement_timeout = options.statement_timeout},
+      reachability_(reachability),
       default_contract_(options.default_contract),
       most_(std::max<std::size_t>(1, options.reader_connections)) {}
 
@@ -135,6 +137,9 @@ void PostgresReader::give_back(Pooled connection) const {
 
 std::expected<Rows, StoreError> PostgresReader::run(const Statement& statement,
                                                     const Parameters& parameters) const {
+  if (reachability_ != nullptr && reachability_->is_away()) {
+    return std::unexpected(StoreError::unavailable);
+  }
   auto taken = take();
   if (!taken) return std::unexpected(StoreError::unavailable);
   Pooled connection = *std::move(taken);
@@ -174,6 +179,24 @@ std::expected<std::optional<ports::StoredOrder>, StoreError> PostgresReader::fin
     stored.deliveries = *std::move(deliveries);
   }
   return stored;
+}
+
+std::expected<std::vector<OrderId>, StoreError> PostgresReader::ended(
+    std::span<const OrderId> orders) const {
+  ArrayWriter ids(type_id::kUuid);
+  ArrayWriter months(type_id::kTimestamp);
+  for (const OrderId& order : orders) {
+    ids.add(order.view());
+    months.add(to_binary(order.created()));
+  }
+  const auto rows = run(statements::kEnded, Parameters().add(ids.bytes()).add(months.bytes()));
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<OrderId> ended;
+  ended.reserve(rows->size());
+  for (std::size_t row = 0; row < rows->size(); ++row) {
+    ended.push_back(order_id_from(rows->bytes(row, 0)));
+  }
+  return ended;
 }
 
 std::expected<std::vector<Order>, StoreError> PostgresReader::window(const domain::TenantId& tenant,

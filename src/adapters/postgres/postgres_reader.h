@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -17,13 +18,18 @@ namespace penstock::postgres_store {
 /// Reads the shared store over a pool of at most `reader_connections` connections, opened when they
 /// are needed. Thread-safe; a caller waits for a free connection for at most the statement timeout.
 /// Every call is one round trip, but for a list with a filter, which looks at its tenant's orders
-/// in windows, up to kMaxScanned of them.
+/// in windows, up to kMaxScanned of them. While the writer finds the database away, a call is
+/// unavailable at once.
 class PostgresReader final : public ports::OrderReader {
  public:
-  explicit PostgresReader(const PostgresStoreOptions& options);
+  /// `reachability`, where there is a writer, outlives the reader.
+  explicit PostgresReader(const PostgresStoreOptions& options,
+                          const Reachability* reachability = nullptr);
 
   std::expected<std::optional<ports::StoredOrder>, ports::StoreError> find(
       const domain::OrderId& order) const override;
+  std::expected<std::vector<domain::OrderId>, ports::StoreError> ended(
+      std::span<const domain::OrderId> orders) const override;
   std::expected<ports::OrderPage, ports::StoreError> list(
       const ports::OrderQuery& query) const override;
   std::expected<ports::OrderPage, ports::StoreError> dead_letters(
@@ -50,6 +56,7 @@ class PostgresReader final : public ports::OrderReader {
       std::size_t limit) const;
 
   ConnectionOptions connection_options_;
+  const Reachability* reachability_;
   domain::Contract default_contract_;
   std::size_t most_;
   mutable std::mutex mutex_;

@@ -85,7 +85,7 @@ TEST_F(PostgresSchema, ASchemaThatWasNeverMigratedIsRefused) {
   elsewhere.schema = "nowhere";
   const auto opened = PostgresStore::open(elsewhere);
   ASSERT_FALSE(opened.has_value());
-  EXPECT_NE(opened.error().detail.find("migrate it first"), std::string::npos);
+  EXPECT_NE(opened.error().detail.find("penstock migrate"), std::string::npos);
 }
 
 TEST_F(PostgresSchema, TheMonthsAheadAreThereAndMadeOnce) {
@@ -136,7 +136,7 @@ TEST_F(PostgresSchema, WhatNoMonthTakesAlertsUntilItsMonthIsMade) {
   EXPECT_EQ((*found)->order, far);
 }
 
-TEST_F(PostgresSchema, OldMonthsAreDroppedUnlessAnActiveOrderNamesThem) {
+TEST_F(PostgresSchema, OldMonthsAreDroppedUnlessAnActiveOrderOrAnEndNotWorkedOffNamesThem) {
   const auto store = open(options());
   const Order ended = store_ended(*store, {});
   const std::string drop =
@@ -147,6 +147,12 @@ TEST_F(PostgresSchema, OldMonthsAreDroppedUnlessAnActiveOrderNamesThem) {
   const auto cancelled = store_contract::steps::cancel(active, now());
   ASSERT_EQ(apply_one<ports::CommitResult>(*store, commit_of(active, cancelled)).outcome,
             ports::CommitOutcome::committed);
+  EXPECT_EQ(schema.number(drop), 0) << "nobody was told of its end yet";
+  const auto batches = store->take_terminal_batches(10).value();
+  for (const auto& batch : batches) {
+    apply_one<std::monostate>(
+        *store, ports::FinishTerminalBatch{.sequence = batch.sequence, .deliveries = {}});
+  }
   EXPECT_EQ(schema.number(drop), 3);
   EXPECT_FALSE(store->reader().find(ended.id).value().has_value());
   EXPECT_EQ(months("orders"), 4);

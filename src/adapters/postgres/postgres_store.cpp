@@ -30,6 +30,19 @@ std::int32_t bounded(std::size_t limit) {
   return static_cast<std::int32_t>(std::min(limit, domain::limits::kMaxInFlight));
 }
 
+/// The stages that orders wait for once `commands` are stored, each as the bit of its number.
+std::uint32_t work_of(std::span<const ports::Command> commands) {
+  std::uint32_t stages = 0;
+  for (const ports::Command& command : commands) {
+    const auto* commit = std::get_if<ports::Commit>(&command);
+    if (const auto* accept = std::get_if<ports::Accept>(&command)) commit = &accept->commit;
+    if (commit == nullptr) continue;
+    const auto stage = domain::stage_of(commit->next.status);
+    stages |= 1U << static_cast<unsigned>(stage.value_or(domain::Stage::notification));
+  }
+  return stages;
+}
+
 std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string_view jsonb) {
   namespace json = boost::json;
   json::error_code error;
@@ -55,8 +68,9 @@ std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string
 
 PostgresStore::PostgresStore(PostgresStoreOptions options)
     : options_(std::move(options)),
-      reader_(options_),
-      session_(options_),
+      reachability_(options_.reachability_changed),
+      reader_(options_, &reachability_),
+      session_(options_, reachability_),
       last_tenants_(domain::kStages + 1) {}
 
 std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
@@ -117,13 +131,6 @@ std::expected<void, StoreError> PostgresStore::close() {
   return {};
 }
 
-std::expected<void, StoreError> PostgresStore::maintain() {
-  if (auto made = run(statements::kMonths, {}); !made) return std::unexpected(made.error());
-  auto deleted = run(statements::kDeleteKeys, Parameters().add(to_binary(kMaxKeysDeleted)));
-  if (!deleted) return std::unexpected(deleted.error());
-  return {};
-}
-
 std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::apply(
     std::span<ports::Command> commands, domain::Now) {
   PENSTOCK_CHECK(commands.size() <= domain::limits::kMaxBatch, "a batch is bounded");
@@ -135,9 +142,12 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
   const std::size_t answers = calls.size();
   // Behind the commands: a commit that ends its lease makes a release without effect.
   if (auto release = release_call()) calls.push_back(*std::move(release));
+  // Before the results, which move from the commands.
+  const std::uint32_t work = options_.work_stored ? work_of(commands) : 0;
   auto rows = session_.commit(std::move(calls));
   if (!rows) return std::unexpected(note(rows.error()));
   releases_.clear();
+  if (work != 0) options_.work_stored(work);
   auto results = batch.results(std::span(*rows).first(answers));
   if (!results) return std::unexpected(note_corrupt("the answer to a batch has another form"));
   return *std::move(results);

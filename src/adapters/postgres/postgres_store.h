@@ -40,10 +40,6 @@ class PostgresStore final : public ports::OrderStore {
   /// The clean end of the run. After it nothing but destruction is allowed.
   std::expected<void, ports::StoreError> close();
 
-  /// What has to be done now and then, by any process: makes the months ahead and deletes up to
-  /// kMaxKeysDeleted expired keys.
-  std::expected<void, ports::StoreError> maintain();
-
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
       std::span<ports::Command> commands, domain::Now now) override;
   std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
@@ -65,6 +61,8 @@ class PostgresStore final : public ports::OrderStore {
   std::expected<void, ports::StoreError> settled() override;
 
   const ports::OrderReader& reader() const { return reader_; }
+  /// False while the database does not answer. Any thread.
+  bool is_reachable() const { return !reachability_.is_away(); }
 
   /// The last failure in the server's or libpq's words, for the log.
   const std::string& last_failure() const { return last_failure_; }
@@ -88,6 +86,7 @@ class PostgresStore final : public ports::OrderStore {
   Parameters taker(std::size_t limit) const;
 
   PostgresStoreOptions options_;
+  Reachability reachability_;
   PostgresReader reader_;
   WriterSession session_;
   ports::Recovery recovery_;

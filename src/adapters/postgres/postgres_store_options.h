@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <string>
 
+#include "adapters/postgres/reachability.h"
 #include "domain/contract.h"
 #include "domain/instant.h"
 #include "domain/limits.h"
@@ -17,8 +20,13 @@ inline constexpr int kMaxTenantsPerClaim = 1'024;
 inline constexpr int kMaxConflictTries = 8;
 /// Releases that wait for the next call.
 inline constexpr std::size_t kMaxPendingReleases = 4'096;
-/// Expired idempotency keys that one `maintain` deletes.
-inline constexpr int kMaxKeysDeleted = 10'000;
+
+/// What a process has of the payment gateway: everybody who charges has to reach the same one.
+enum class GatewayHold : std::uint8_t {
+  none,    ///< it charges nothing
+  shared,  ///< the gateway is somewhere else, and others may charge there too
+  alone,   ///< the gateway is in this process: nobody else may charge
+};
 
 struct PostgresStoreOptions {
   /// A libpq URL, "postgresql://user@host/database?sslmode=verify-full&sslrootcert=...".
@@ -27,6 +35,9 @@ struct PostgresStoreOptions {
   /// Names this process among those that share the store, the same over its restarts; two running
   /// at once under one name are refused. 1 to kMaxNodeNameBytes of [A-Za-z0-9._-].
   std::string node;
+  /// Kept as a lock of the writing session. `alone` beside another holder is refused, at the start
+  /// and where a connection is opened again.
+  GatewayHold gateway = GatewayHold::none;
   /// The hard depth bound over all processes. Batches that other processes have not committed yet
   /// are not counted, so what they hold may come on top.
   std::size_t max_active = domain::limits::kDefaultMaxActive;
@@ -47,6 +58,11 @@ struct PostgresStoreOptions {
   /// `depth` is counted again only after this long, and after ten times what counting took; zero
   /// counts at every call.
   domain::Duration depth_age = domain::Duration::milliseconds(200);
+  /// Told on the writer's thread when the database is away and when it is back.
+  Reachability::Changed reachability_changed{};
+  /// Told on the writer's thread, after the commit, of the stages that orders then wait for, each as
+  /// the bit of its number; the bit of `notification` also says that orders ended.
+  std::function<void(std::uint32_t)> work_stored{};
 };
 
 inline constexpr domain::Duration kMaxReconnectPause = domain::Duration::seconds(5);

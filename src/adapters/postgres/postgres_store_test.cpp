@@ -167,17 +167,52 @@ TEST_F(PostgresStores, TheDepthBoundCountsTheOrdersOfAllNodes) {
             AcceptOutcome::accepted);
 }
 
-TEST_F(PostgresStores, ExpiredKeysAreDeletedAndOthersStay) {
-  PostgresStoreOptions brief = options("a");
-  brief.idempotency_retention = Duration{1};
-  const auto forgetful = open(brief);
-  const auto store = open(options("b"));
-  apply_one<AcceptResult>(*forgetful, accept_of(order().placed(now()), "gone"));
-  apply_one<AcceptResult>(*store, accept_of(order().placed(now()), "kept"));
-  ASSERT_TRUE(store->maintain().has_value());
-  EXPECT_EQ(schema.number("SELECT count(*) FROM idempotency_keys"), 1);
-  EXPECT_EQ(apply_one<AcceptResult>(*store, accept_of(order().placed(now()), "kept")).outcome,
-            AcceptOutcome::replayed);
+TEST_F(PostgresStores, AGatewayOfAProcessIsNobodyElsesAndASharedOneIsForAll) {
+  const auto holding = [this](const std::string& node, GatewayHold hold) {
+    PostgresStoreOptions holder = options(node);
+    holder.gateway = hold;
+    holder.connect_timeout = Duration::milliseconds(100);
+    return holder;
+  };
+  const auto nobody = open(holding("ingest", GatewayHold::none));
+  auto sandbox = PostgresStore::open(holding("a", GatewayHold::alone)).value();
+  for (const GatewayHold hold : {GatewayHold::alone, GatewayHold::shared}) {
+    const auto refused = PostgresStore::open(holding("b", hold));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().sql_state, "55006");
+  }
+  ASSERT_TRUE(sandbox->close().has_value());
+  sandbox.reset();
+  const auto first = open(holding("b", GatewayHold::shared));
+  const auto second = open(holding("c", GatewayHold::shared));
+  EXPECT_FALSE(PostgresStore::open(holding("a", GatewayHold::alone)).has_value());
+}
+
+TEST_F(PostgresStores, TheStagesThatOrdersWaitForAreToldOnceTheyAreStored) {
+  std::vector<std::uint32_t> told;
+  PostgresStoreOptions telling = options();
+  telling.work_stored = [&](std::uint32_t stages) { told.push_back(stages); };
+  const auto bit = [](domain::Stage stage) { return 1U << static_cast<unsigned>(stage); };
+  const auto store = open(telling);
+  set_stock(*store, "PROD-1", 10);
+  EXPECT_TRUE(told.empty());
+  const Order placed = store_placed(*store, order());
+  apply_one<AcceptResult>(*store, reserving(order().item("PROD-1")));
+  apply_one<CommitResult>(*store, commit_of(placed, store_contract::steps::cancel(placed, now())));
+  EXPECT_EQ(told, (std::vector{bit(domain::Stage::inventory), bit(domain::Stage::payment),
+                               bit(domain::Stage::notification)}));
+}
+
+TEST_F(PostgresStores, TheReaderTellsWhichOrdersEnded) {
+  const auto store = open(options());
+  const Order open_one = store_placed(*store, order());
+  const Order cancelled = store_placed(*store, order());
+  apply_one<CommitResult>(*store,
+                          commit_of(cancelled, store_contract::steps::cancel(cancelled, now())));
+  const domain::OrderId stranger = domain::OrderId::make(now(), 0, 99);
+  const std::vector<domain::OrderId> asked{open_one.id, cancelled.id, stranger};
+  EXPECT_EQ(store->reader().ended(asked).value(), std::vector{cancelled.id});
+  EXPECT_TRUE(store->reader().ended({}).value().empty());
 }
 
 TEST_F(PostgresStores, WhateverAClientSendsInMetadataComesBack) {

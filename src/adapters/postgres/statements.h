@@ -44,13 +44,19 @@ inline constexpr Statement kDepths{.name = "depths", .sql = "SELECT * FROM depth
 inline constexpr Statement kActive{
     .name = "active", .sql = "SELECT coalesce(sum(active), 0)::bigint FROM active_counts"};
 inline constexpr Statement kNextDue{.name = "next_due", .sql = "SELECT next_due()"};
-inline constexpr Statement kMonths{.name = "months", .sql = "SELECT create_monthly_partitions()"};
-inline constexpr Statement kDeleteKeys{.name = "delete_keys",
-                                       .sql = "SELECT delete_expired_keys($1)"};
 /// The node's name is this session's alone.
 inline constexpr Statement kHoldNode{
     .name = "hold_node",
     .sql = "SELECT pg_try_advisory_lock(hashtext('penstock ' || current_schema()), hashtext($1))"};
+/// Who charges at a gateway that others reach shares it; whose gateway is its own keeps it.
+inline constexpr Statement kShareGateway{
+    .name = "share_gateway",
+    .sql =
+        "SELECT pg_try_advisory_lock_shared(hashtext('penstock gateway'),"
+        " hashtext(current_schema()))"};
+inline constexpr Statement kKeepGateway{
+    .name = "keep_gateway",
+    .sql = "SELECT pg_try_advisory_lock(hashtext('penstock gateway'), hashtext(current_schema()))"};
 /// Ends a session of this node that the server may still believe in, and waits for its end.
 inline constexpr Statement kEndSession{
     .name = "end_session",
@@ -62,12 +68,11 @@ inline constexpr Statement kTypeIds{.name = "type_ids",
                                         "SELECT 'order_facts'::regtype::oid::bigint,"
                                         " 'order_state'::regtype::oid::bigint"};
 
-inline constexpr Statement kWriter[] = {kApplyOrders, kSetStock, kPutContracts,  kFinishOutbox,
-                                        kEndAttempts, kRelease,  kTransactionId, kTransactionStatus,
-                                        kClaim,       kClaimOne, kTakeOutbox,    kTakeDeliveries,
-                                        kMark,        kSettled,  kEndRun,        kBeginRun,
-                                        kDepths,      kActive,   kNextDue,       kMonths,
-                                        kDeleteKeys,  kHoldNode, kEndSession,    kTypeIds};
+inline constexpr Statement kWriter[] = {
+    kApplyOrders,   kSetStock,          kPutContracts, kFinishOutbox, kEndAttempts, kRelease,
+    kTransactionId, kTransactionStatus, kClaim,        kClaimOne,     kTakeOutbox,  kTakeDeliveries,
+    kMark,          kSettled,           kEndRun,       kBeginRun,     kDepths,      kActive,
+    kNextDue,       kHoldNode,          kShareGateway, kKeepGateway,  kEndSession,  kTypeIds};
 
 inline constexpr Statement kFind{
     .name = "find",
@@ -79,6 +84,12 @@ inline constexpr Statement kFind{
         "  FROM events e WHERE e.order_id = $1 AND e.created_at = $2 AND e.kind = 2)"
         " FROM (SELECT * FROM active_records WHERE order_id = $1 UNION ALL"
         "       SELECT * FROM ended_records WHERE order_id = $1 AND created_at = $2) r"};
+
+inline constexpr Statement kEnded{
+    .name = "ended",
+    .sql =
+        "SELECT o.order_id FROM unnest($1::uuid[], $2::timestamptz[]) i(order_id, created_at)"
+        " JOIN orders o ON o.order_id = i.order_id AND o.created_at = i.created_at"};
 
 /// A tenant's or all orders with ids in [$2, $3) (and of months in [$4, $5)), newest first.
 inline constexpr Statement kListTenant{
@@ -128,7 +139,7 @@ inline constexpr Statement kContract{
         " guarantee_period_ns, weight, webhook_url, webhook_secret, webhook_disabled"
         " FROM contracts WHERE tenant_id = $1"};
 
-inline constexpr Statement kReader[] = {kFind, kListTenant, kListAll,   kDeadLetters,
-                                        kOwed, kStock,      kContracts, kContract};
+inline constexpr Statement kReader[] = {kFind, kEnded, kListTenant, kListAll, kDeadLetters,
+                                        kOwed, kStock, kContracts,  kContract};
 
 }  // namespace penstock::postgres_store::statements

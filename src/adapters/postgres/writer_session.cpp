@@ -24,13 +24,15 @@ std::chrono::microseconds micros(domain::Duration span) {
 
 }  // namespace
 
-WriterSession::WriterSession(const PostgresStoreOptions& options)
+WriterSession::WriterSession(const PostgresStoreOptions& options, Reachability& reachability)
     : connection_options_{.url = options.url,
                           .schema = options.schema,
                           .name = "penstock " + options.node,
                           .connect_timeout = options.connect_timeout,
                           .statement_timeout = options.statement_timeout},
       node_(options.node),
+      gateway_(options.gateway),
+      reachability_(reachability),
       first_pause_(options.reconnect_pause),
       pause_(options.reconnect_pause),
       random_(std::random_device{}()) {}
@@ -58,7 +60,9 @@ std::expected<void, Failure> WriterSession::require_connection() {
   auto connected = connect();
   if (connected) {
     pause_ = first_pause_;
+    reachability_.met();
   } else {
+    reachability_.missed(connected.error().sql_state + " " + connected.error().detail);
     next_try_ = Clock::now() + micros(pause_);
     pause_ = std::min(domain::Duration{pause_.us * 2}, kMaxReconnectPause);
   }
@@ -89,6 +93,7 @@ std::expected<void, Failure> WriterSession::connect() {
     return checked;
   }
   if (auto held = hold_node(connection); !held) return held;
+  if (auto held = hold_gateway(connection); !held) return held;
   const auto types = connection.run(statements::kTypeIds, {});
   if (!types) return std::unexpected(types.error());
   types_ = {.facts = static_cast<std::uint32_t>(types->integer(0, 0)),
@@ -99,15 +104,36 @@ std::expected<void, Failure> WriterSession::connect() {
 }
 
 std::expected<void, Failure> WriterSession::hold_node(Connection& connection) {
+  return hold(connection, statements::kHoldNode, Parameters().add(node_),
+              "another process runs as node \"" + node_ + "\"");
+}
+
+std::expected<void, Failure> WriterSession::hold_gateway(Connection& connection) {
+  switch (gateway_) {
+    case GatewayHold::none:
+      return {};
+    case GatewayHold::shared:
+      return hold(connection, statements::kShareGateway, {},
+                  "another process on this database charges at a sandbox gateway of its own");
+    case GatewayHold::alone:
+      return hold(connection, statements::kKeepGateway, {},
+                  "another process on this database charges already, and a sandbox gateway in this "
+                  "one would not know its charges");
+  }
+  return {};
+}
+
+std::expected<void, Failure> WriterSession::hold(Connection& connection, const Statement& statement,
+                                                 const Parameters& parameters,
+                                                 const std::string& why_not) {
   const auto until = Clock::now() + micros(connection_options_.connect_timeout);
   for (;;) {
-    const auto held = connection.run(statements::kHoldNode, Parameters().add(node_));
+    const auto held = connection.run(statement, parameters);
     if (!held) return std::unexpected(held.error());
     if (held->boolean(0, 0)) return {};
     if (Clock::now() >= until) {
-      return std::unexpected(Failure{.error = StoreError::unavailable,
-                                     .sql_state = "55006",
-                                     .detail = "another process runs as node \"" + node_ + "\""});
+      return std::unexpected(
+          Failure{.error = StoreError::unavailable, .sql_state = "55006", .detail = why_not});
     }
     std::this_thread::sleep_for(kNamePause);
   }

@@ -20,14 +20,16 @@ struct CompositeTypes {
   std::uint32_t state = 0;
 };
 
-/// The one writing connection of a node: opened again when it broke, with pauses; conflicts are
-/// tried again; a COMMIT without an answer is resolved. Not thread-safe.
+/// The one writing connection of a node, with its name and its hold on the payment gateway: opened
+/// again when it broke, with pauses; conflicts are tried again; a COMMIT without an answer is
+/// resolved. Not thread-safe.
 class WriterSession {
  public:
-  explicit WriterSession(const PostgresStoreOptions& options);
+  /// `reachability` outlives the session and is told what it meets.
+  WriterSession(const PostgresStoreOptions& options, Reachability& reachability);
 
-  /// Opens the first connection and takes the node's name. A name that is in use is waited for as
-  /// long as a connection may take to end, then refused.
+  /// Opens the first connection, takes the node's name and the hold on the gateway. What is in use
+  /// is waited for as long as a connection may take to end, then refused.
   std::expected<void, Failure> open();
 
   /// One statement of its own transaction, without effect where it failed but for a broken
@@ -48,12 +50,18 @@ class WriterSession {
   std::expected<void, Failure> require_connection();
   std::expected<void, Failure> connect();
   std::expected<void, Failure> hold_node(Connection& connection);
+  std::expected<void, Failure> hold_gateway(Connection& connection);
+  /// Waits for the lock that `statement` tries to take; `why_not` is the refusal's text.
+  std::expected<void, Failure> hold(Connection& connection, const Statement& statement,
+                                    const Parameters& parameters, const std::string& why_not);
   /// After a COMMIT without an answer: its rows if it took effect.
   std::expected<std::vector<Rows>, Failure> resolve(TransactionResult result);
   void pause_before_try(int tries);
 
   ConnectionOptions connection_options_;
   std::string node_;
+  GatewayHold gateway_;
+  Reachability& reachability_;
   domain::Duration first_pause_;
   domain::Duration pause_;
   Clock::time_point next_try_;

@@ -1,0 +1,131 @@
+#include "adapters/postgres/housekeeper.h"
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "adapters/postgres/postgres_fixture_test.h"
+
+namespace penstock::postgres_store {
+namespace {
+
+using domain::Duration;
+
+constexpr auto kPause = std::chrono::milliseconds(5);
+
+class KeptLog final : public ports::Log {
+ public:
+  bool enabled(ports::LogLevel) const override { return true; }
+  void write(ports::LogLevel level, std::string_view message,
+             std::initializer_list<ports::LogField>) override {
+    const std::lock_guard lock(mutex_);
+    if (level == ports::LogLevel::warning) warnings_.emplace_back(message);
+  }
+  std::vector<std::string> warnings() const {
+    const std::lock_guard lock(mutex_);
+    return warnings_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> warnings_;
+};
+
+class Housekeepers : public PostgresTest {
+ protected:
+  std::unique_ptr<Housekeeper> keeper(const std::string& node, std::int32_t history_months = 0) {
+    ConnectionOptions connection = schema.connection_options();
+    connection.name = "housekeeper " + node;
+    return std::make_unique<Housekeeper>(HousekeeperOptions{.connection = connection,
+                                                            .node = node,
+                                                            .history_months = history_months,
+                                                            .look = Duration::milliseconds(10),
+                                                            .round = Duration::milliseconds(20)},
+                                         log);
+  }
+  /// A test that waits for ever is stopped by its runner.
+  template <typename Condition>
+  static void await(Condition condition) {
+    while (!condition()) std::this_thread::sleep_for(kPause);
+  }
+  void await_number(const std::string& sql, std::int64_t wanted) {
+    await([&] { return schema.number(sql) == wanted; });
+  }
+
+  KeptLog log;
+};
+
+TEST_F(Housekeepers, OneOfSeveralKeepsHouseAndAnotherTakesOverWhenItEnds) {
+  auto first = keeper("a");
+  await([&] { return first->keeps_house(); });
+  const auto second = keeper("b");
+  const auto third = keeper("c");
+  std::this_thread::sleep_for(10 * kPause);
+  EXPECT_FALSE(second->keeps_house() || third->keeps_house());
+  first.reset();
+  await([&] { return second->keeps_house() || third->keeps_house(); });
+  EXPECT_NE(second->keeps_house(), third->keeps_house());
+}
+
+TEST_F(Housekeepers, OneThatLostItsConnectionIsFollowedByOneThatHasOne) {
+  const auto only = keeper("a");
+  await([&] { return only->keeps_house(); });
+  schema.execute(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE application_name = 'housekeeper a'");
+  // A round that was interrupted is told of as well.
+  await([&] {
+    return std::ranges::count(log.warnings(), "this process no longer keeps the database's house") >
+           0;
+  });
+  await([&] { return only->keeps_house(); });
+}
+
+TEST_F(Housekeepers, ExpiredKeysAreDeletedUntilThereAreNoneAndOthersStay) {
+  const auto store = open(options());
+  apply_one<ports::AcceptResult>(*store, accept_of(order().placed(now()), "kept"));
+  const int more_than_one_batch = kMaxKeysDeleted + 500;
+  schema.execute("INSERT INTO idempotency_keys SELECT 'acme', 'gone-' || n, '\\x00', " +
+                 std::string("gen_random_uuid(), now() - interval '1 hour'") +
+                 " FROM generate_series(1, " + std::to_string(more_than_one_batch) + ") n");
+  const auto only = keeper("a");
+  await_number("SELECT count(*) FROM idempotency_keys", 1);
+  EXPECT_EQ(
+      apply_one<ports::AcceptResult>(*store, accept_of(order().placed(now()), "kept")).outcome,
+      ports::AcceptOutcome::replayed);
+}
+
+TEST_F(Housekeepers, MonthsAreMadeAheadAndThoseThatAreNotKeptAreDropped) {
+  const std::string partitions =
+      "SELECT count(*) FROM pg_inherits WHERE inhparent = 'orders'::regclass";
+  const std::int64_t made = schema.number(partitions);
+  schema.execute(
+      "DO $$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || max(inhrelid::regclass::text)"
+      " FROM pg_inherits WHERE inhparent = 'orders'::regclass"
+      " AND inhrelid::regclass::text ~ '[0-9]$'); END $$");
+  schema.execute(
+      "SELECT create_month('orders', (date_trunc('month', now())"
+      " - n * interval '1 month')::date) FROM generate_series(1, 3) n");
+  ASSERT_EQ(schema.number(partitions), made - 1 + 3);
+  const auto only = keeper("a", 1);
+  // One month before the present one stays; two go, and the one ahead is made again.
+  await_number(partitions, made + 1);
+  EXPECT_EQ(schema.number("SELECT count(*) FROM dropped_months"), 2);
+}
+
+TEST_F(Housekeepers, RowsOfMonthsThatWereNotMadeAreTold) {
+  schema.execute("INSERT INTO receipts VALUES (gen_random_uuid(), '2001-01-01', '\\x00')");
+  const auto only = keeper("a");
+  await([&] { return only->default_rows() == 1; });
+  await([&] { return !log.warnings().empty(); });
+  EXPECT_EQ(log.warnings().front(),
+            "rows lie in default partitions: their months were not made ahead");
+  schema.execute("DELETE FROM receipts");
+  await([&] { return only->default_rows() == 0; });
+}
+
+}  // namespace
+}  // namespace penstock::postgres_store
