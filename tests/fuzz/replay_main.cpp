@@ -2,8 +2,9 @@
 // them that follow from the seed alone. So the plain test run needs no second compiler, and a
 // failure is the same on every machine. What a failing run was given is kept in a file.
 //
-//   <fuzzer> [-runs=N] [-seed=N] [-max_len=N] [-dict=FILE] CORPUS...
+//   <fuzzer> [-runs=N] [-seed=N] [-max_len=N] [-dict=FILE] [-artifact_prefix=PATH] CORPUS...
 //
+// The kept input is PATHcrash-<fuzzer>; without a PATH it lies beside the program.
 // A file in place of a corpus folder is run alone: that is how a kept input is looked at.
 
 #include <algorithm>
@@ -38,6 +39,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::uint64_t max_len = 4'096;
   std::string dictionary{};
+  std::optional<std::string> artifact_prefix{};
   std::vector<std::string> corpora{};
 };
 
@@ -206,8 +208,11 @@ std::optional<Options> read_options(const std::vector<std::string>& arguments) {
   Options options;
   for (const std::string& argument : arguments) {
     constexpr std::string_view kDictionary = "-dict=";
+    constexpr std::string_view kArtifactPrefix = "-artifact_prefix=";
     if (argument.starts_with(kDictionary)) {
       options.dictionary = argument.substr(kDictionary.size());
+    } else if (argument.starts_with(kArtifactPrefix)) {
+      options.artifact_prefix = argument.substr(kArtifactPrefix.size());
     } else if (!argument.starts_with('-')) {
       options.corpora.push_back(argument);
     } else if (!read_number(argument, "-runs=", options.runs) &&
@@ -246,11 +251,15 @@ std::optional<std::vector<std::string>> read_corpora(const std::vector<std::stri
 int main(int argc, char** argv) {
   const auto options = read_options({argv + 1, argv + argc});
   if (!options || options->corpora.empty()) {
-    std::fprintf(stderr, "usage: %s [-runs=N] [-seed=N] [-max_len=N] [-dict=FILE] CORPUS...\n",
+    std::fprintf(stderr,
+                 "usage: %s [-runs=N] [-seed=N] [-max_len=N] [-dict=FILE] [-artifact_prefix=PATH] "
+                 "CORPUS...\n",
                  argv[0]);
     return 2;
   }
-  kept_name = "crash-" + std::filesystem::path(argv[0]).filename().string();
+  const std::filesystem::path program(argv[0]);
+  const std::string beside = (program.parent_path() / "").string();
+  kept_name = options->artifact_prefix.value_or(beside) + "crash-" + program.filename().string();
   for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
     // A sanitizer reports these better, and calls back before the end.
     if (__sanitizer_set_death_callback == nullptr || number == SIGABRT) {
