@@ -42,6 +42,8 @@ std::optional<std::string> start_own(const BenchOptions& options, OwnProcesses& 
       .arguments = {program, "serve", "--listen", "127.0.0.1:0", "--data", data, "--gateway",
                     gateway, "--http-threads", std::to_string(options.http_threads)},
       .log_path = folder + "/server.log"};
+  // In the environment, since a URL may carry a password.
+  if (!options.store.empty()) server.environment.emplace_back("PENSTOCK_STORE", options.store);
   if (!options.load.admin_key.empty()) {
     server.environment.emplace_back("PENSTOCK_ADMIN_KEY", options.load.admin_key);
   }
@@ -75,6 +77,8 @@ struct Usage {
   std::int64_t client_us = 0;
   std::optional<ProcessReading> before;
   std::optional<ProcessReading> after;
+  std::optional<std::uint64_t> wal_before{};
+  std::optional<std::uint64_t> wal_after{};
 };
 
 /// Writes one figure, rounded to what can be told.
@@ -91,12 +95,18 @@ void latencies(net::JsonWriter& writer, std::string_view name, const LatencyHist
   writer.end_object();
 }
 
+/// "postgres", without the rest of the URL.
+std::string_view kind_of_store(std::string_view store) {
+  return store.substr(0, store.find(':'));
+}
+
 void parameters(net::JsonWriter& writer, const BenchOptions& options) {
   const LoadOptions& load = options.load;
   writer.key("parameters")
       .begin_object()
       .member("server", options.server.empty() ? "own" : options.server.c_str())
       .member("gateway", options.gateway)
+      .member("store", options.store.empty() ? "rocksdb" : kind_of_store(options.store))
       .member("loop", load.rate > 0 ? "open" : "closed");
   decimal(writer, "rate", load.rate);
   decimal(writer, "duration_seconds", load.duration_seconds);
@@ -112,6 +122,10 @@ void parameters(net::JsonWriter& writer, const BenchOptions& options) {
 void usage_of(net::JsonWriter& writer, const Usage& usage, const LoadResult& result, double ended) {
   double const accepted = std::max<double>(1, static_cast<double>(result.accepted));
   decimal(writer, "client_cpu_us_per_order", static_cast<double>(usage.client_us) / accepted);
+  if (usage.wal_before && usage.wal_after) {
+    decimal(writer, "database_wal_bytes_per_order",
+            static_cast<double>(*usage.wal_after - *usage.wal_before) / std::max(1.0, ended));
+  }
   if (!usage.before || !usage.after) return;
   double const orders = std::max(1.0, ended);
   decimal(writer, "server_cpu_us_per_order",
@@ -218,11 +232,13 @@ ExitCode bench(const BenchOptions& options, const ProcessReader& read_process, s
     return own.server ? read_process(own.server->process.id()) : std::nullopt;
   };
   Usage usage{.before = read_server(), .after = std::nullopt};
+  if (options.read_wal) usage.wal_before = options.read_wal();
   std::int64_t const client_before = own_cpu_us();
   ProgressLine line(options.progress, progress);
   LoadResult const result = engine.run([&line](const LoadMark& mark) { line(mark); });
   usage.client_us = own_cpu_us() - client_before;
   usage.after = read_server();
+  if (options.read_wal) usage.wal_after = options.read_wal();
   out << report(options, result, usage) << std::flush;
   if (own.server) {
     own.server->process.send(SIGTERM);

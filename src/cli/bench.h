@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -20,8 +21,11 @@ struct BenchOptions {
   std::string server;               ///< URL of a running server; empty: one is started for the run
   std::string gateway = "sandbox";  ///< of the started server: sandbox, a URL, or process
   std::string data;                 ///< of the started server; empty: a temporary directory
+  std::string store;                ///< of the started server; empty: in its data directory
   std::size_t http_threads = 1;     ///< of the started server
-  LoadOptions load;                 ///< but for the target
+  /// What the store has logged ahead since it was made, in bytes, where that can be asked.
+  std::function<std::optional<std::uint64_t>()> read_wal{};
+  LoadOptions load;  ///< but for the target
   Progress progress = Progress::shown;
 };
 

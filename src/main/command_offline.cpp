@@ -47,10 +47,28 @@ cli::ExitCode start_gateway(const GatewayFlags& flags) {
 
 struct CheckFlags {
   StoreAuditOptions audit{.data_directory = "./penstock-data"};
+  std::string store;
   bool json = false;
 };
 
-cli::ExitCode run_check(const CheckFlags& flags) {
+/// Where `--store` says that the orders are.
+bool take_store(CheckFlags& flags) {
+  constexpr std::string_view kRocks = "rocksdb:";
+  if (flags.store.empty()) return true;
+  if (is_database_url(flags.store)) {
+    flags.audit.database_url = flags.store;
+    return true;
+  }
+  if (!flags.store.starts_with(kRocks)) return false;
+  flags.audit.store_directory = flags.store.substr(kRocks.size());
+  return true;
+}
+
+cli::ExitCode run_check(CheckFlags flags) {
+  if (!take_store(flags)) {
+    std::cerr << "penstock check: --store needs postgres://... or rocksdb:DIR\n";
+    return cli::ExitCode::wrong_use;
+  }
   auto const report = audit_store(flags.audit);
   if (!report) {
     std::cerr << "penstock check: " << report.error() << '\n';
@@ -88,12 +106,17 @@ void add_gateway(CLI::App& app, Action& action) {
 }
 
 void add_check(CLI::App& app, Action& action) {
-  CLI::App* const command =
-      app.add_subcommand("check", "audit a store at rest: every invariant, exit code 0 or 1");
+  CLI::App* const command = app.add_subcommand(
+      "check",
+      "audit a store at rest, or a shared one as it is now: every invariant, exit code 0 or 1");
   auto const flags = std::make_shared<CheckFlags>();
   command->add_option("--data", flags->audit.data_directory, "the data directory")
       ->capture_default_str()
       ->type_name("DIR");
+  command
+      ->add_option("--store", flags->store,
+                   "postgres://..., or rocksdb:DIR without a data directory")
+      ->type_name("URL");
   command
       ->add_option("--ledger", flags->audit.ledger_path,
                    "the gateway's ledger (default: the sandbox's in the data directory)")

@@ -6,12 +6,14 @@
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include "adapters/postgres/connection.h"
 #include "adapters/system/process_usage.h"
 #include "adapters/system/system_random.h"
 #include "cli/bench.h"
 #include "cli/child_process.h"
 #include "cli/demo.h"
 #include "main/command.h"
+#include "main/serve_options.h"
 #include "main/store_audit.h"
 
 namespace penstock::main {
@@ -33,6 +35,17 @@ std::optional<cli::ProcessReading> read_process(pid_t process) {
                              .written_bytes = usage->written_bytes};
 }
 
+/// Bytes that the database's server has written to its log, if it is reached.
+std::optional<std::uint64_t> written_ahead(const std::string& url) {
+  auto const connection = postgres_store::Connection::open(
+      {.url = url, .schema = "public", .name = "penstock bench"}, {});
+  if (!connection) return std::nullopt;
+  auto const bytes =
+      (*connection)->query("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint");
+  if (!bytes) return std::nullopt;
+  return static_cast<std::uint64_t>(bytes->integer(0, 0));
+}
+
 cli::ExitCode run_bench(BenchFlags flags) {
   cli::BenchOptions& bench = flags.bench;
   if (bench.load.orders == 0 && bench.load.duration_seconds <= 0) {
@@ -46,6 +59,9 @@ cli::ExitCode run_bench(BenchFlags flags) {
   }
   system::SystemRandom random;
   bench.load.run = "b" + std::to_string(random.next() % 1'000'000'000);
+  if (is_database_url(bench.store)) {
+    bench.read_wal = [url = bench.store] { return written_ahead(url); };
+  }
   if (flags.silent) bench.progress = cli::Progress::silent;
   return cli::bench(bench, read_process, std::cout, std::cerr);
 }
@@ -122,6 +138,11 @@ void add_bench(CLI::App& app, Action& action) {
       ->add_option("--gateway", bench.gateway,
                    "of the own server: sandbox, a URL, or process (a penstock gateway)")
       ->capture_default_str();
+  command
+      ->add_option("--store", bench.store,
+                   "of the own server: postgres://... with its schema, rocksdb:DIR or memory: "
+                   "(default: RocksDB in its data directory)")
+      ->type_name("URL");
   command->add_option("--data", bench.data, "of the own server (default: a temporary directory)")
       ->type_name("DIR");
   command->add_option("--http-threads", bench.http_threads, "of the own server")

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "adapters/postgres/postgres_store_options.h"
+#include "adapters/postgres/store_dump.h"
 #include "adapters/rocksdb/store_dump.h"
 #include "checker/audit.h"
 #include "checker/history.h"
@@ -103,6 +105,42 @@ class StoreFeed final : public rocksdb_store::DumpVisitor {
   Judge judge_;
 };
 
+/// The same of a shared store.
+template <typename Judge>
+class SharedFeed final : public postgres_store::DumpVisitor {
+ public:
+  explicit SharedFeed(Judge judge) : judge_(judge) {}
+
+  void active_order(const domain::Order& order) override {
+    judge_.order(order, ReceiptPresence::absent);
+  }
+  void ended_order(const domain::Order& order, std::string_view receipt) override {
+    judge_.order(order, receipt.empty() ? ReceiptPresence::absent : ReceiptPresence::present);
+  }
+  void stock(const domain::TenantId& tenant, const domain::ProductId& product,
+             const domain::Stock& stock) override {
+    judge_.stock(tenant, product, stock);
+  }
+  void idempotency(const domain::TenantId& tenant, const domain::IdempotencyKey& key,
+                   const domain::IdempotencyRecord& record) override {
+    judge_.key(tenant, key, record);
+  }
+  void waiting_delivery(const domain::OrderId& order) override { judge_.delivery(order); }
+  void history_dropped() override { judge_.dropped(); }
+  void corrupt(std::string_view table, std::string_view row) override {
+    judge_.unreadable(fmt::format("{}/{}", table, row), "the row cannot be read");
+  }
+
+ private:
+  Judge judge_;
+};
+
+/// Where the orders are: a store's directory, or a database.
+struct StoreSource {
+  std::string directory;
+  std::string database_url;
+};
+
 /// A movement of the gateway's ledger; nothing if the line cannot be read.
 std::optional<checker::Movement> movement_of(std::string_view text, std::string& scratch) {
   auto const line = gateway::parse_line(text, scratch);
@@ -133,19 +171,31 @@ std::expected<void, std::string> each_line(const std::string& path,
   return {};
 }
 
-std::expected<void, std::string> feed_store(const std::string& store,
-                                            rocksdb_store::DumpVisitor& feed) {
-  auto const dumped = rocksdb_store::dump(store, feed);
+template <typename Judge>
+std::expected<void, std::string> feed_store(const StoreSource& source, Judge judge) {
+  if (!source.database_url.empty()) {
+    SharedFeed feed{judge};
+    auto const dumped =
+        postgres_store::dump({.url = source.database_url,
+                              .schema = postgres_store::PostgresStoreOptions{}.schema,
+                              .name = "penstock check"},
+                             feed);
+    if (dumped) return {};
+    return std::unexpected(fmt::format("the database: {}", dumped.error().detail));
+  }
+  StoreFeed feed{judge};
+  auto const dumped = rocksdb_store::dump(source.directory, feed);
   if (dumped) return {};
-  return std::unexpected(fmt::format("{}: {} ({})", store, dumped.error().detail,
+  return std::unexpected(fmt::format("{}: {} ({})", source.directory, dumped.error().detail,
                                      domain::to_string(dumped.error().code)));
 }
 
-std::expected<checker::Report, std::string> audit_at_rest(const std::string& store,
+std::expected<checker::Report, std::string> audit_at_rest(const StoreSource& store,
                                                           const std::string& ledger) {
   checker::Audit audit;
-  StoreFeed feed{AuditJudge{audit}};
-  if (auto const fed = feed_store(store, feed); !fed) return std::unexpected(fed.error());
+  if (auto const fed = feed_store(store, AuditJudge{audit}); !fed) {
+    return std::unexpected(fed.error());
+  }
   if (!ledger.empty()) {
     audit.use_ledger(checker::LedgerScope::this_store);
     std::string scratch;
@@ -200,7 +250,7 @@ std::expected<void, std::string> feed_witnesses(const StoreAuditOptions& options
 }
 
 std::expected<checker::Report, std::string> audit_history(const StoreAuditOptions& options,
-                                                          const std::string& store,
+                                                          const StoreSource& store,
                                                           const std::string& ledger) {
   auto file = cli::HistoryFile::open(options.history_path);
   if (!file) return std::unexpected(file.error());
@@ -215,21 +265,29 @@ std::expected<checker::Report, std::string> audit_history(const StoreAuditOption
   }
   auto const fed = feed_witnesses(options, ledger, file->last(), history);
   if (!fed) return std::unexpected(fed.error());
-  StoreFeed feed{HistoryJudge{history}};
-  if (auto const dumped = feed_store(store, feed); !dumped) return std::unexpected(dumped.error());
+  if (auto const dumped = feed_store(store, HistoryJudge{history}); !dumped) {
+    return std::unexpected(dumped.error());
+  }
   return history.finish(file->quiescence());
 }
 
 }  // namespace
 
 std::expected<checker::Report, std::string> audit_store(const StoreAuditOptions& options) {
-  std::string const store = options.data_directory + "/store";
-  if (!fs::exists(store + "/CURRENT")) {
-    return std::unexpected(fmt::format("{} holds no store", options.data_directory));
+  StoreSource const store{.directory = options.store_directory.empty()
+                                           ? options.data_directory + "/store"
+                                           : options.store_directory,
+                          .database_url = options.database_url};
+  if (store.database_url.empty() && !fs::exists(store.directory + "/CURRENT")) {
+    return std::unexpected(fmt::format("{} holds no store", options.store_directory.empty()
+                                                                ? options.data_directory
+                                                                : options.store_directory));
   }
   std::string const own_ledger = options.data_directory + "/sandbox-ledger.jsonl";
   std::string const ledger =
-      options.ledger_path.empty() && fs::exists(own_ledger) ? own_ledger : options.ledger_path;
+      options.ledger_path.empty() && store.database_url.empty() && fs::exists(own_ledger)
+          ? own_ledger
+          : options.ledger_path;
   if (options.history_path.empty()) {
     if (options.webhooks_path.empty()) return audit_at_rest(store, ledger);
     return std::unexpected("--webhooks needs --history: it says whose orders are delivered");
