@@ -237,29 +237,53 @@ BEGIN
   END IF;
 END $$;
 
--- Stores contracts of distinct, sorted tenants; answers in their order whether each was stored.
+-- All of a contract, in a form in which two are equal exactly where their texts are.
+CREATE FUNCTION contract_text(c contracts)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT concat_ws(' ', c.rate_micro_tokens, c.rate_period_ns, c.burst,
+                   coalesce(c.guarantee_micro_tokens::text, '-'),
+                   coalesce(c.guarantee_period_ns::text, '-'), c.weight,
+                   CASE WHEN c.webhook_disabled IS NULL THEN '-'
+                        WHEN c.webhook_disabled THEN 'off' ELSE 'on' END,
+                   coalesce(encode(c.webhook_secret, 'hex'), '-'), coalesce(c.webhook_url, '-'))
+$$;
+
+-- Stores contracts of distinct, sorted tenants; answers in their order: 0 stored, 1 one tenant too
+-- many, 2 another contract is in force than the one that it was to be put instead of (p_instead_of,
+-- null: in any case; p_instead_of_none: that one is in force where none is stored).
 CREATE FUNCTION put_contracts(
   p_tenants text[], p_rates bigint[], p_periods bigint[], p_bursts bigint[],
   p_guarantee_rates bigint[], p_guarantee_periods bigint[], p_weights bigint[], p_urls text[],
-  p_secrets bytea[], p_disabled boolean[], p_max_tenants bigint)
-RETURNS SETOF boolean LANGUAGE plpgsql AS $$
+  p_secrets bytea[], p_disabled boolean[], p_max_tenants bigint, p_instead_of text[],
+  p_instead_of_none boolean[])
+RETURNS SETOF bigint LANGUAGE plpgsql AS $$
 DECLARE
   v_now_ns bigint := bucket_now_ns();
-  v_stored boolean[] := array_fill(false, ARRAY[cardinality(p_tenants)]);
+  v_outcomes bigint[] := array_fill(0, ARRAY[cardinality(p_tenants)]);
+  v_stored boolean[];
   v_count bigint;
   r record;
 BEGIN
+  -- A row that is not there yet cannot be locked: nobody else puts until this is decided.
+  IF array_remove(p_instead_of, NULL) <> '{}' THEN
+    LOCK TABLE contracts IN SHARE ROW EXCLUSIVE MODE;
+  END IF;
   SELECT count(*) INTO v_count FROM contracts;
   FOR r IN
-    SELECT i.n, c.tenant_id IS NOT NULL AS known
-    FROM unnest(p_tenants) WITH ORDINALITY i(tenant_id, n)
+    SELECT i.n, c.tenant_id IS NOT NULL AS known,
+           i.instead_of IS NULL OR CASE WHEN c.rate_micro_tokens IS NULL THEN i.instead_of_none
+                                        ELSE i.instead_of = contract_text(c) END AS expected
+    FROM unnest(p_tenants, p_instead_of, p_instead_of_none)
+         WITH ORDINALITY i(tenant_id, instead_of, instead_of_none, n)
     LEFT JOIN contracts c ON c.tenant_id = i.tenant_id ORDER BY i.n
   LOOP
-    v_stored[r.n] := r.known OR v_count < p_max_tenants;
-    IF NOT r.known AND v_stored[r.n] THEN
+    v_outcomes[r.n] := CASE WHEN NOT r.known AND v_count >= p_max_tenants THEN 1
+                            WHEN NOT r.expected THEN 2 ELSE 0 END;
+    IF NOT r.known AND v_outcomes[r.n] = 0 THEN
       v_count := v_count + 1;
     END IF;
   END LOOP;
+  v_stored := ARRAY(SELECT o = 0 FROM unnest(v_outcomes) WITH ORDINALITY i(o, n) ORDER BY n);
   INSERT INTO contracts
     SELECT tenant_id, rate, period, burst, guarantee_rate, guarantee_period, weight, url, secret,
            disabled
@@ -283,7 +307,7 @@ BEGIN
     JOIN buckets x ON x.tenant_id = i.tenant_id
     CROSS JOIN LATERAL bucket_under(x, i.rate, i.period, i.burst, v_now_ns) n
     WHERE b.tenant_id = i.tenant_id AND i.stored;
-  RETURN QUERY SELECT unnest(v_stored);
+  RETURN QUERY SELECT unnest(v_outcomes);
 END $$;
 
 -- Begins a run of a node whose last one is over: counts an unclean end, tells and counts the marked

@@ -182,7 +182,7 @@ void NotificationStage::send_deliveries(domain::Now now) {
   std::vector<ports::NotificationRequest> requests;
   std::vector<ports::Delivery> unread;
   for (const ports::Delivery& delivery : unsent_) {
-    const Sent sent{delivery.order, delivery.tenant, delivery.attempt};
+    Sent sent{delivery.order, delivery.tenant, delivery.attempt, {}};
     const auto contract = parts_.reader.contract(delivery.tenant);
     auto stored = parts_.reader.find(delivery.order);
     if (is_away(contract) || is_away(stored)) {
@@ -193,13 +193,14 @@ void NotificationStage::send_deliveries(domain::Now now) {
       end_attempt(sent, domain::Reason::endpoint_gone, now);
       continue;
     }
+    sent.url = contract->webhook->url;
     const std::uint64_t ticket = next_ticket_++;
     requests.push_back({.ticket = ticket,
                         .webhook = *contract->webhook,
                         .order = std::move((*stored)->order),
                         .attempt = delivery.attempt,
                         .now = now.wall});
-    sent_.emplace(ticket, sent);
+    sent_.emplace(ticket, std::move(sent));
   }
   unsent_ = std::move(unread);
   if (!unsent_.empty()) send_again_at_ = now.wall + kPauseWithoutAStore;
@@ -252,23 +253,30 @@ void NotificationStage::disable_webhooks(domain::Now now) {
       disable_again_at_ = now.wall + kPauseWithoutAStore;
     } else if (wish_of(contract) == Wish::none) {
       end_attempt(sent, domain::Reason::endpoint_gone, now);
+    } else if (contract->webhook->url != sent.url) {
+      // Another endpoint by now, which has not been asked.
+      end_attempt(sent, domain::Reason::delivery_failed, now);
     } else {
       disable_webhook(sent, std::move(*contract), now);
     }
   }
 }
 
-void NotificationStage::disable_webhook(const Sent& sent, domain::Contract contract,
+// Only the contract that was read is replaced: what its tenant was given meanwhile stays.
+void NotificationStage::disable_webhook(const Sent& sent, domain::Contract present,
                                         domain::Now now) {
-  contract.webhook->disabled = true;
+  domain::Contract disabled = present;
+  disabled.webhook->disabled = true;
   disabling_ += 1;
   commits_.add(
-      ports::PutContract{sent.tenant, std::move(contract)}, [this, sent, now](const auto& result) {
+      ports::PutContract{
+          .tenant = sent.tenant, .contract = std::move(disabled), .instead_of = std::move(present)},
+      [this, sent, now](const auto& result) {
         disabling_ -= 1;
-        if (!result) {
-          // Asked again from the start: the contract may be another by then.
+        // Decided again where the contract is another by now, or may be.
+        if (!result || std::get<ports::PutOutcome>(*result) == ports::PutOutcome::stale) {
           gone_.push_back(sent);
-          disable_again_at_ = now.wall + kPauseWithoutAStore;
+          disable_again_at_ = result ? now.wall : now.wall + kPauseWithoutAStore;
           return;
         }
         parts_.log.write(

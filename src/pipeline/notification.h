@@ -45,6 +45,7 @@ class NotificationStage {
     domain::OrderId order;
     domain::TenantId tenant;
     std::int32_t attempt = 1;
+    std::string url;  ///< where it was sent
   };
 
   bool take_batch(domain::Now now);
@@ -59,7 +60,7 @@ class NotificationStage {
   void send_deliveries(domain::Now now);
   void end_attempt(const Sent& sent, domain::Reason reason, domain::Now now);
   void disable_webhooks(domain::Now now);
-  void disable_webhook(const Sent& sent, domain::Contract contract, domain::Now now);
+  void disable_webhook(const Sent& sent, domain::Contract present, domain::Now now);
 
   Parts parts_;
   CommitQueue& commits_;

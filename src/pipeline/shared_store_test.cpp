@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -326,6 +327,52 @@ TEST_F(SharedNotification, ABatchThatIsHandedOutAgainIsWorkedOffOnce) {
   EXPECT_EQ(world.receipts.attempts, 1U);
   EXPECT_EQ(world.notifier.requests.size(), 1U);
   EXPECT_TRUE(world.pipeline->idle());
+}
+
+/// Changes acme's contract from another process when the first contract is put.
+class ContractChange : public SharedNotification {
+ protected:
+  ContractChange() {
+    world.notifier.outcomes = {ports::NotificationOutcome::gone};
+    changed = world.disk->reader().contract(acme).value();
+    changed.weight = 7;
+    world.store->before_apply = [this](std::span<const ports::Command> commands) {
+      const bool puts = std::ranges::any_of(commands, [](const ports::Command& command) {
+        return std::holds_alternative<ports::PutContract>(command);
+      });
+      if (!puts || std::exchange(asked, true)) return;
+      std::vector<ports::Command> elsewhere{
+          ports::PutContract{.tenant = acme, .contract = changed}};
+      static_cast<void>(world.disk->store().apply(elsewhere, world.now()));
+    };
+  }
+  domain::Contract in_force() { return world.disk->reader().contract(acme).value(); }
+
+  domain::TenantId acme = domain::TenantId::unchecked("acme");
+  domain::Contract changed;
+  bool asked = false;
+};
+
+TEST_F(ContractChange, WhileAWebhookIsDisabledStays) {
+  const OrderId id = place();
+  world.run_for(Duration::seconds(1));
+  ASSERT_TRUE(asked);
+  changed.webhook->disabled = true;
+  EXPECT_EQ(in_force(), changed);
+  EXPECT_EQ(world.stored(id).deliveries.back().reason, domain::Reason::endpoint_gone);
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
+}
+
+TEST_F(ContractChange, ToAnotherEndpointIsNotDisabledForTheOneBefore) {
+  changed.webhook->url = "https://example.test/moved";
+  const OrderId id = place();
+  world.run_for(Duration::seconds(1));
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(in_force(), changed);
+  EXPECT_EQ(world.stored(id).deliveries.back().reason, domain::Reason::delivery_failed);
+  world.run_for(Duration::seconds(10));
+  EXPECT_EQ(world.notifier.requests.back().webhook.url, "https://example.test/moved");
+  EXPECT_EQ(world.stored(id).deliveries.back().reason, domain::Reason::delivered);
 }
 
 TEST_F(SharedNotification, AnEndpointThatIsGoneIsDisabledAlsoThroughATroubledStore) {

@@ -64,6 +64,9 @@ struct Restock {
 struct PutContract {
   domain::TenantId tenant;
   domain::Contract contract;
+  /// Stored only where this is the contract in force, all of it; absent: in any case. For who
+  /// changes a part of what was read.
+  std::optional<domain::Contract> instead_of = std::nullopt;
 };
 
 /// Ends a terminal batch (see TerminalBatch): its log entries and copies are done; the deliveries
@@ -116,7 +119,11 @@ struct StockResult {
   std::expected<domain::Stock, domain::StockError> stock;
 };
 
-enum class PutOutcome : std::uint8_t { stored, too_many_tenants };
+enum class PutOutcome : std::uint8_t {
+  stored,
+  too_many_tenants,
+  stale,  ///< another contract than `instead_of` is in force: nothing was written
+};
 
 using CommandResult =
     std::variant<AcceptResult, CommitResult, StockResult, PutOutcome, std::monostate>;
@@ -186,7 +193,8 @@ class OrderStore {
   /// may): then they are as they were. What must not be lost may be applied again as it is, since a
   /// version, a sequence or an attempt's number fences it: a Commit that had landed answers `stale`
   /// with a record that holds its own events; FinishTerminalBatch and DeliveryAttempt do nothing
-  /// the second time. An Accept, SetStock, Restock or PutContract has no such fence. After
+  /// the second time, and a PutContract `instead_of` another answers `stale`. An Accept, SetStock,
+  /// Restock or other PutContract has no such fence. After
   /// `stopped`, `full_disk` or `corrupt` no call succeeds any more and nothing is retried.
   virtual std::expected<std::vector<CommandResult>, StoreError> apply(std::span<Command> commands,
                                                                       domain::Now now) = 0;

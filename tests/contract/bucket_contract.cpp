@@ -121,6 +121,72 @@ TEST_P(OrderStoreContract, AContractIsInForceForTheNextCommandOfItsBatch) {
   EXPECT_EQ(std::get<ports::AcceptResult>(results[2]).outcome, AcceptOutcome::denied);
 }
 
+/// One who changes a part of a contract does not undo what another changed meanwhile.
+TEST_P(OrderStoreContract, AContractIsReplacedOnlyWhereTheExpectedOneIsInForce) {
+  const auto put = [&](const domain::Contract& contract, const domain::Contract& instead_of,
+                       const std::string& tenant = kTenant) {
+    return ports::PutContract{
+        .tenant = tenant_named(tenant), .contract = contract, .instead_of = instead_of};
+  };
+  const auto outcome = [&](const ports::PutContract& command) {
+    return apply_one<ports::PutOutcome>(command);
+  };
+  const auto in_force = [&] { return reader().contract(tenant_named(kTenant)).value(); };
+  const domain::Contract none = options.default_contract;
+  EXPECT_EQ(outcome(put(contract_of(1, 1), contract_of(9, 9))), ports::PutOutcome::stale);
+  EXPECT_EQ(in_force(), none);
+  domain::Contract full = contract_of(5, 6);
+  full.guarantee = full.bucket.rate;
+  full.weight = 3;
+  full.webhook = domain::Webhook{.url = "https://a b.test/-", .secret = std::string("s\0 \xff", 4)};
+  EXPECT_EQ(outcome(put(full, none)), ports::PutOutcome::stored) << "the default was in force";
+  EXPECT_EQ(outcome(put(contract_of(1, 1), none)), ports::PutOutcome::stale);
+  std::vector<domain::Contract> others(9, full);
+  others[0].bucket.rate.micro_tokens += 1;
+  others[1].bucket.rate.period_ns += 1;
+  others[2].bucket.burst += 1;
+  others[3].guarantee->micro_tokens -= 1;
+  others[4].guarantee.reset();
+  others[5].weight += 1;
+  others[6].webhook->url += "-";
+  others[7].webhook->secret += '0';
+  others[8].webhook->disabled = true;
+  for (const domain::Contract& other : others) {
+    EXPECT_EQ(outcome(put(contract_of(1, 1), other)), ports::PutOutcome::stale);
+  }
+  full.webhook.reset();
+  EXPECT_EQ(outcome(put(contract_of(1, 1), full)), ports::PutOutcome::stale);
+  full = in_force();
+  EXPECT_EQ(remaining(), 6) << "what is not stored does not bind either";
+  crash();
+  domain::Contract disabled = full;
+  disabled.webhook->disabled = true;
+  EXPECT_EQ(outcome(put(disabled, full)), ports::PutOutcome::stored);
+  EXPECT_EQ(outcome(put(disabled, full)), ports::PutOutcome::stale) << "it landed already";
+  EXPECT_EQ(outcome(put(contract_of(2, 2), disabled)), ports::PutOutcome::stored);
+  EXPECT_EQ(in_force(), contract_of(2, 2));
+}
+
+TEST_P(OrderStoreContract, AnExpectedContractIsThatOfTheCommandBeforeInItsBatch) {
+  const auto put = [&](int rate, std::optional<int> instead_of, const char* tenant) {
+    ports::PutContract command{.tenant = tenant_named(tenant), .contract = contract_of(rate, 1)};
+    if (instead_of) command.instead_of = contract_of(*instead_of, 1);
+    return command;
+  };
+  store_placed(order().tenant("known"));  // without a contract of its own
+  auto of_known = put(7, std::nullopt, "known");
+  of_known.instead_of = options.default_contract;
+  const auto results = apply({put(1, std::nullopt, kTenant), put(2, 1, kTenant), put(3, 1, kTenant),
+                              put(4, std::nullopt, "other"), put(5, 3, "another"), of_known});
+  using enum ports::PutOutcome;
+  std::vector<ports::PutOutcome> outcomes;
+  for (const auto& result : results) outcomes.push_back(std::get<ports::PutOutcome>(result));
+  EXPECT_EQ(outcomes, (std::vector{stored, stored, stale, stored, stale, stored}));
+  EXPECT_EQ(reader().contract(tenant_named(kTenant)).value(), contract_of(2, 1));
+  EXPECT_EQ(reader().contract(tenant_named("another")).value(), options.default_contract);
+  EXPECT_EQ(reader().contract(tenant_named("known")).value(), contract_of(7, 1));
+}
+
 TEST_P(OrderStoreContract, AClockThatGoesBackOnlyDenies) {
   options.default_contract = contract_of(1, 1);
   ASSERT_EQ(submit(accept_of(placed(order()))).outcome, AcceptOutcome::accepted);

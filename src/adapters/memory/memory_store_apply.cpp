@@ -231,6 +231,9 @@ CommandResult MemoryStore::run(ports::Restock& command, Batch&) {
 
 CommandResult MemoryStore::run(ports::PutContract& command, Batch& batch) {
   if (is_one_tenant_too_many(command.tenant)) return ports::PutOutcome::too_many_tenants;
+  if (command.instead_of && !(*command.instead_of == limiter_.contract(command.tenant))) {
+    return ports::PutOutcome::stale;
+  }
   disk_->tenants.insert(command.tenant);
   work_.set_weight(command.tenant, command.contract.weight);
   disk_->contracts[command.tenant] = std::move(command.contract);

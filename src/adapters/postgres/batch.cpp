@@ -1,7 +1,9 @@
 #include "adapters/postgres/batch.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <string>
 #include <string_view>
 
 #include "adapters/postgres/binary.h"
@@ -29,6 +31,27 @@ StockCommand stock_command(const ports::Command& command) {
   return {.product = {restock.tenant.str(), restock.product.str()},
           .is_set = false,
           .pieces = restock.quantity};
+}
+
+/// All of a contract, as contract_text of the schema writes it.
+std::string contract_text(const domain::Contract& contract) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text = std::to_string(contract.bucket.rate.micro_tokens) + ' ' +
+                     std::to_string(contract.bucket.rate.period_ns) + ' ' +
+                     std::to_string(contract.bucket.burst) + ' ';
+  if (const auto& guarantee = contract.guarantee) {
+    text += std::to_string(guarantee->micro_tokens) + ' ' + std::to_string(guarantee->period_ns);
+  } else {
+    text += "- -";
+  }
+  text += ' ' + std::to_string(contract.weight);
+  if (!contract.webhook) return text + " - - -";
+  text += contract.webhook->disabled ? " off " : " on ";
+  for (const char byte : contract.webhook->secret) {
+    text += kDigits[static_cast<unsigned char>(byte) >> 4U];
+    text += kDigits[static_cast<unsigned char>(byte) & 15U];
+  }
+  return text + ' ' + contract.webhook->url;
 }
 
 void add_optional(ArrayWriter& out, const std::optional<std::int64_t>& value) {
@@ -140,19 +163,28 @@ Call Batch::stock_call(const Indices& indices) const {
 }
 
 Call Batch::contracts_call(const Indices& indices) const {
-  std::map<std::string_view, const domain::Contract*> contracts;
+  std::map<std::string_view, const ports::PutContract*> puts;
   for (const std::size_t index : indices) {
     const auto& put = std::get<ports::PutContract>(commands_[index]);
-    contracts.emplace(put.tenant.str(), &put.contract);
+    puts.emplace(put.tenant.str(), &put);
   }
   ArrayWriter tenants(type_id::kText);
   ArrayWriter urls(type_id::kText);
   ArrayWriter secrets(type_id::kBytea);
   ArrayWriter disabled(type_id::kBool);
+  ArrayWriter instead_of(type_id::kText);
+  ArrayWriter instead_of_none(type_id::kBool);
   // rate, period, burst, guarantee's rate and period, weight
   std::vector<ArrayWriter> numbers(6, ArrayWriter(type_id::kInt8));
-  for (const auto& [tenant, contract] : contracts) {
+  for (const auto& [tenant, put] : puts) {
+    const domain::Contract* const contract = &put->contract;
     tenants.add(tenant);
+    if (put->instead_of) {
+      instead_of.add(contract_text(*put->instead_of));
+    } else {
+      instead_of.add_null();
+    }
+    instead_of_none.add(to_binary(put->instead_of == options_.default_contract));
     const auto& guarantee = contract->guarantee;
     const std::optional<std::int64_t> values[] = {
         contract->bucket.rate.micro_tokens,
@@ -179,6 +211,7 @@ Call Batch::contracts_call(const Indices& indices) const {
   for (const ArrayWriter& column : numbers) parameters.add(column.bytes());
   parameters.add(urls.bytes()).add(secrets.bytes()).add(disabled.bytes());
   parameters.add(to_binary(static_cast<std::int64_t>(domain::limits::kMaxTenants)));
+  parameters.add(instead_of.bytes()).add(instead_of_none.bytes());
   return {.statement = &statements::kPutContracts, .parameters = std::move(parameters)};
 }
 
@@ -267,10 +300,13 @@ bool Batch::read_contracts(const Indices& indices, const Rows& rows,
   for (const std::size_t index : indices) {
     by_name.emplace(std::get<ports::PutContract>(commands_[index]).tenant.str(), index);
   }
+  constexpr std::array kOutcomes{ports::PutOutcome::stored, ports::PutOutcome::too_many_tenants,
+                                 ports::PutOutcome::stale};
   std::size_t row = 0;
   for (const auto& [tenant, index] : by_name) {
-    results[index] =
-        rows.boolean(row++, 0) ? ports::PutOutcome::stored : ports::PutOutcome::too_many_tenants;
+    const auto outcome = static_cast<std::size_t>(rows.integer(row++, 0));
+    if (outcome >= kOutcomes.size()) return false;
+    results[index] = kOutcomes[outcome];
   }
   return true;
 }

@@ -14,7 +14,7 @@ inline constexpr Statement kSetStock{.name = "set_stock",
                                      .sql = "SELECT * FROM set_stock($1, $2, $3, $4, $5, $6)"};
 inline constexpr Statement kPutContracts{
     .name = "put_contracts",
-    .sql = "SELECT put_contracts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
+    .sql = "SELECT put_contracts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"};
 inline constexpr Statement kFinishOutbox{.name = "finish_outbox",
                                          .sql = "SELECT finish_outbox($1, $2, $3)"};
 inline constexpr Statement kEndAttempts{.name = "end_attempts",

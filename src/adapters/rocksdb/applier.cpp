@@ -78,6 +78,13 @@ Applier::Maybe<CommandResult> Applier::apply(ports::PutContract& command) {
   if (!is_known && state_.tenants.size() >= domain::limits::kMaxTenants) {
     return CommandResult(PutOutcome::too_many_tenants);
   }
+  if (command.instead_of) {
+    const auto known = state_.tenants.find(command.tenant.str());
+    const TenantRow* const present = known ? &state_.tenants.row(*known) : nullptr;
+    if (!(*command.instead_of == state_.contract_of(present))) {
+      return CommandResult(PutOutcome::stale);
+    }
+  }
   const std::uint32_t number = state_.tenants.ensure(command.tenant);
   TenantRow& row = state_.tenants.row(number);
   row.stored = std::move(command.contract);
