@@ -223,7 +223,9 @@ domain::Contract Clients::first_contract(std::size_t tenant) {
                        .burst = workload_.contract_burst};
   }
   if (random_.chance(around_.scenario.notification.webhooks)) {
-    contract.webhook = domain::Webhook{.url = "https://example.test/hook", .secret = "secret"};
+    contract.webhook =
+        domain::Webhook{.url = fmt::format("https://example.test/hook-{}", random_.between(1, 2)),
+                        .secret = "secret"};
   }
   return contract;
 }
@@ -241,7 +243,7 @@ void Clients::change_contract() {
 void Clients::put_contract(const domain::TenantId& tenant, domain::Contract contract,
                            int tries_left) {
   const checker::OperationId operation = next_operation();
-  invoke(operation, tenant, checker::PutContractRequest{contract.bucket});
+  invoke(operation, tenant, checker::PutContractRequest{contract.bucket, content_of(contract)});
   const auto process = std::make_shared<checker::ProcessId>();
   const auto again = [this, tenant, contract, tries_left] {
     if (tries_left == 0) return;

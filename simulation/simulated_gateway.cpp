@@ -165,8 +165,10 @@ Outcome SimulatedGateway::act(const GatewayRequest& request, bool sender_is_gone
 }
 
 Outcome SimulatedGateway::told(const domain::OrderId& order, Outcome outcome) {
-  if (outcome.kind == OutcomeKind::transient || outcome.kind == OutcomeKind::permanent) {
+  if (outcome.kind == OutcomeKind::transient) {
     around_.tell(checker::PeerFailed{order, checker::PeerFailure::charge});
+  } else if (outcome.kind == OutcomeKind::permanent) {
+    around_.tell(checker::PeerFailed{order, checker::PeerFailure::charge_rejected});
   }
   return outcome;
 }

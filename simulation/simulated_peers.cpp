@@ -69,6 +69,10 @@ Outcome SimulatedFulfiller::act(EffectKind kind, const std::string& name) {
   if (state == State::none && way_.chance(around_.risk(faults_.transient))) {
     return {OutcomeKind::transient, {}};
   }
+  if (state == State::none && kind == EffectKind::find_fulfillment &&
+      way_.chance(around_.risk(faults_.permanent))) {
+    return {OutcomeKind::permanent, {}};
+  }
   if (state == State::none && kind == EffectKind::fulfill) {
     if (way_.chance(around_.risk(faults_.permanent))) return {OutcomeKind::permanent, {}};
     const bool refused = way_.chance(around_.risk(faults_.refuse));

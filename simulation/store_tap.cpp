@@ -167,8 +167,8 @@ std::vector<checker::Occurrence> StoreTap::taken(
     } else if (const auto* put = std::get_if<ports::PutContract>(&seen)) {
       if (std::get<ports::PutOutcome>(result) != ports::PutOutcome::stored) continue;
       around.contracts_stored += 1;
-      group.occurrences.push_back(
-          checker::ContractStored{put->tenant, put->contract.bucket, group.asked_at});
+      group.occurrences.push_back(checker::ContractStored{
+          put->tenant, put->contract.bucket, group.asked_at, content_of(put->contract)});
       if (put->contract.webhook && !put->contract.webhook->disabled) {
         group.occurrences.push_back(checker::Subscribed{put->tenant});
       } else {

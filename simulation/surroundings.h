@@ -5,6 +5,7 @@
 
 #include "checker/event.h"
 #include "checker/history.h"
+#include "domain/contract.h"
 #include "simulation/probe.h"
 #include "simulation/scenario.h"
 #include "simulation/timeline.h"
@@ -51,6 +52,19 @@ struct Surroundings {
     history.add({.at = timeline.now(), .what = std::move(what)});
   }
 };
+
+/// A digest of a contract, whether or not its webhook is disabled.
+inline std::uint64_t content_of(const domain::Contract& contract) {
+  Digest digest;
+  for (const domain::TokenRate& rate : {contract.bucket.rate, contract.guarantee.value_or(domain::TokenRate{})}) {
+    digest.add(static_cast<std::uint64_t>(rate.micro_tokens));
+    digest.add(static_cast<std::uint64_t>(rate.period_ns));
+  }
+  digest.add(static_cast<std::uint64_t>(contract.bucket.burst));
+  digest.add(static_cast<std::uint64_t>(contract.weight));
+  digest.add(contract.webhook ? contract.webhook->url + " " + contract.webhook->secret : "");
+  return digest.value() | 1U;
+}
 
 /// How the payment method of an order ends whose charge ends whoever sends it.
 inline constexpr const char* kPoisonSuffix = "-poison";

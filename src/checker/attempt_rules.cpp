@@ -125,6 +125,8 @@ ClaimedFailures claimed_failures(const Order& order) {
   for (const Event& event : order.timeline) {
     if (event.reason == Reason::fulfillment_refused && event.from == Status::charged) {
       ++claimed.refused_handovers;
+    } else if (is_failure(event) && event.reason == Reason::gateway_rejected) {
+      ++claimed.rejected_charges;
     } else if (is_failure(event)) {
       ++(event.to == Status::charged ? claimed.of_handovers : claimed.of_charges);
     }

@@ -138,6 +138,9 @@ TEST(AttemptRules, claims_are_counted_by_peer) {
   EXPECT_EQ(claimed_failures(handed_over).refused_handovers, 0U);
   Order const refused = after(handed_over, EffectKind::fulfill, OutcomeKind::refused);
   EXPECT_EQ(claimed_failures(refused).refused_handovers, 1U);
+  Order const rejected = after(reserved_order(), EffectKind::charge, OutcomeKind::permanent);
+  EXPECT_EQ(claimed_failures(rejected).rejected_charges, 1U);
+  EXPECT_EQ(claimed_failures(rejected).of_charges, 0U);
 }
 
 }  // namespace

@@ -70,6 +70,9 @@ struct RestockRequest {
 };
 struct PutContractRequest {
   domain::BucketContract contract;
+  /// Any injective digest of the whole contract but for whether its webhook is disabled; 0: not
+  /// known.
+  std::uint64_t content = 0;
 };
 
 using ClientRequest =
@@ -176,6 +179,8 @@ struct ContractStored {
   domain::BucketContract contract;
   /// When the bucket changed over, in the history's time; absent: now.
   std::optional<domain::Instant> effective_at = std::nullopt;
+  /// As in PutContractRequest. What nobody asked for may only be what was in force.
+  std::uint64_t content = 0;
 };
 /// What the store itself counts, at the end of a group: orders that have not ended, open dead
 /// letters, refunds that are owed.
@@ -211,7 +216,8 @@ struct Closed : GatewayAct {};
 /// What a peer says when it did not do what it was asked for, before its answer leaves. Only the
 /// effect itself counts: a find or close that fails says nothing.
 enum class PeerFailure : std::uint8_t {
-  charge,            ///< a charge failed, for now or for good
+  charge,            ///< a charge failed for now
+  charge_rejected,   ///< a charge failed for good
   handover,          ///< the fulfiller failed for now
   handover_refused,  ///< the fulfiller refused, or called the request invalid
 };

@@ -126,6 +126,8 @@ void History::Judge::begin(const RestockRequest& request, const Invoke&, Pending
 
 void History::Judge::begin(const PutContractRequest& request, const Invoke&, Pending& pending) {
   pending.kind = Kind::put_contract;
+  pending.quantity = static_cast<std::int64_t>(request.content);
+  if (request.content != 0) ++contract_changes(pending.tenant, request.content).asked;
   if (!follows_store()) admissions_.put_began(pending.tenant, request.contract, step_, at_);
 }
 
@@ -316,12 +318,27 @@ void History::Judge::end_stock_change(const Pending& pending, const Complete& an
 }
 
 void History::Judge::end_put(const Pending& pending, const Complete& answer) {
+  if (pending.quantity != 0) end_followed_put(pending, answer);
   if (follows_store()) return;
   if (answer.result == Result::ok) {
     admissions_.put_acknowledged(pending.tenant, pending.invoked, step_, at_);
   } else if (answer.result == Result::refused) {
     admissions_.put_refused(pending.tenant, pending.invoked, at_);
   }
+}
+
+void History::Judge::end_followed_put(const Pending& pending, const Complete& answer) {
+  Changes& changes = contract_changes(pending.tenant, static_cast<std::uint64_t>(pending.quantity));
+  std::string const subject = fmt::format("operation {}", answer.operation.number);
+  if (answer.result == Result::refused && --changes.asked < changes.stored) {
+    report_.add(Invariant::stored_was_submitted, subject, "a contract was refused, and is stored");
+    --changes.stored;
+  }
+  if (answer.result != Result::ok || !follows_store()) return;
+  if (++changes.acknowledged <= changes.stored) return;
+  report_.add(Invariant::acknowledged_is_stored, subject,
+              "a contract was acknowledged, and was never stored");
+  ++changes.stored;
 }
 
 // --- The class itself ----------------------------------------------------------------------------

@@ -122,12 +122,16 @@ class History::Judge {
   void end_cancel(const Pending& pending, const Complete& answer, OrderState& order);
   void end_stock_change(const Pending& pending, const Complete& answer);
   void end_put(const Pending& pending, const Complete& answer);
+  void end_followed_put(const Pending& pending, const Complete& answer);
   void check_silence(const Pending& pending, const Complete& answer);
   void check_shown(const Pending& pending, const Complete& answer, OrderState& order);
   void stock_stored(Kind kind, TenantNumber tenant, const domain::ProductId& product,
                     std::int64_t quantity);
   Changes& changes_of(Kind kind, TenantNumber tenant, const domain::ProductId& product,
                       std::int64_t quantity);
+  Changes& contract_changes(TenantNumber tenant, std::uint64_t content) {
+    return changes_of(Kind::put_contract, tenant, {}, static_cast<std::int64_t>(content));
+  }
   void move(MovementKind kind, const GatewayAct& act);
   void count(const OrderState& order, std::int64_t sign);
   void check_claims(const domain::Order& record, const OrderState& order);
@@ -159,6 +163,7 @@ class History::Judge {
   std::unordered_map<std::uint32_t, Step> failed_;       ///< processes after a failed sync
   std::unordered_map<TenantNumber, Step> unsubscribed_;  ///< since when nothing is expected
   std::unordered_map<TenantNumber, bool> subscribed_;
+  std::unordered_map<TenantNumber, std::uint64_t> in_force_;  ///< contracts, by their content
   std::unordered_map<std::uint64_t, domain::OrderId> webhook_ids_;
   std::vector<Unfinished> unfinished_;
   std::optional<FinalDepths> depths_;

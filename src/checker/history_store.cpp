@@ -71,11 +71,12 @@ void History::Judge::check_claims(const domain::Order& record, const OrderState&
   ClaimedFailures const claimed = claimed_failures(record);
   std::string_view what;
   if (claimed.of_charges > order.failed_charges) what = "charges";
+  if (claimed.rejected_charges > order.rejected_charges) what = "rejected charges";
   if (claimed.of_handovers > order.failed_handovers) what = "hand-overs";
   if (claimed.refused_handovers > 0 && !order.handover_refused) what = "refused hand-overs";
   if (what.empty()) return;
   report_.add(Invariant::bounded_attempts, record.id.str(),
-              fmt::format("version {} counts more failed {} than were reported",
+              fmt::format("version {} counts more {} that failed than were reported",
                           record.version.number, what));
 }
 
@@ -84,6 +85,9 @@ void History::Judge::on(const PeerFailed& event) {
   switch (event.what) {
     case PeerFailure::charge:
       ++order.failed_charges;
+      break;
+    case PeerFailure::charge_rejected:
+      ++order.rejected_charges;
       break;
     case PeerFailure::handover:
       ++order.failed_handovers;
@@ -139,8 +143,18 @@ void History::Judge::on(const StockNow& event) {
 }
 
 void History::Judge::on(const ContractStored& event) {
-  admissions_.contract_stored(number_of(event.tenant), event.contract,
-                              event.effective_at.value_or(at_));
+  TenantNumber const tenant = number_of(event.tenant);
+  admissions_.contract_stored(tenant, event.contract, event.effective_at.value_or(at_));
+  if (event.content == 0) return;
+  Changes& changes = contract_changes(tenant, event.content);
+  std::uint64_t& in_force = in_force_[tenant];
+  if (changes.stored < changes.asked) {
+    ++changes.stored;
+  } else if (in_force != event.content) {
+    report_.add(Invariant::stored_was_submitted, event.tenant.str(),
+                "a contract is stored that nobody asked for and that was not in force");
+  }
+  in_force = event.content;
 }
 
 void History::Judge::on(const GroupEnded& event) {

@@ -644,6 +644,32 @@ TEST(History, a_failure_that_no_peer_reported_is_found) {
   expect_broken(of_another, Invariant::bounded_attempts, kFollowed);
 }
 
+TEST(History, a_contract_that_undoes_what_somebody_else_put_is_found) {
+  Story story;
+  auto const put = [&](std::uint64_t content) {
+    auto const operation = story.invoke(
+        story.acme, PutContractRequest{{.rate = {.micro_tokens = 1'000'000}, .burst = 3}, content});
+    story.add(
+        ContractStored{story.acme, {.rate = {.micro_tokens = 1'000'000}, .burst = 3}, {}, content});
+    story.add(Complete{.operation = operation, .result = Result::ok});
+  };
+  auto const store = [&](std::uint64_t content) {
+    story.add(
+        ContractStored{story.acme, {.rate = {.micro_tokens = 1'000'000}, .burst = 3}, {}, content});
+  };
+  put(7);
+  store(7);  // its webhook was disabled
+  put(8);
+  expect_clean(story);
+  Story lost = story;
+  store(7);
+  expect_broken(story, Invariant::stored_was_submitted);
+  auto const unheard = lost.invoke(
+      lost.acme, PutContractRequest{{.rate = {.micro_tokens = 1'000'000}, .burst = 3}, 9});
+  lost.add(Complete{.operation = unheard, .result = Result::ok});
+  expect_broken(lost, Invariant::acknowledged_is_stored);
+}
+
 TEST(History, an_acknowledged_cancel_that_is_fulfilled_is_found) {
   Story story;
   Complete& read = story.answer_to<CancelRequest>();

@@ -40,6 +40,7 @@ struct OrderState {
   std::int32_t opened_generation = -1;  ///< the newest charge key that a commit justified
   std::uint16_t captures = 0;
   std::uint16_t failed_charges = 0;    ///< that the gateway told of
+  std::uint16_t rejected_charges = 0;  ///< that it told of
   std::uint16_t failed_handovers = 0;  ///< that the fulfiller told of
   domain::Currency currency;
   domain::Currency asked_currency;
