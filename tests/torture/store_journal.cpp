@@ -313,7 +313,6 @@ rocksdb_store::RocksStoreOptions journal_options(const std::string& path) {
                  .monotonic = {1'000'000'000'000}};
   options.clock_check = rocksdb_store::ClockCheck::accepted;
   options.memtable_bytes = 8U << 20;
-  options.write_ahead_bytes = 6U << 10;
   // A bucket that does not refill within a test counts the orders exactly.
   options.default_contract.bucket = {.rate = {.micro_tokens = 1, .period_ns = 86'400'000'000'000},
                                      .burst = kBurst};
@@ -323,6 +322,7 @@ rocksdb_store::RocksStoreOptions journal_options(const std::string& path) {
 Journal record(const JournalOptions& options) {
   Journal journal;
   journal.options = journal_options("/disk/new/store");
+  journal.options.write_ahead_bytes = options.write_ahead_bytes;
   RecordedDisk disk;
   const auto open = [&](domain::Now now) {
     journal.options.now = now;

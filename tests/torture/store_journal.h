@@ -103,6 +103,7 @@ struct JournalOptions {
   std::uint64_t seed = 1;
   int batches = 40;
   int starts = 3;  ///< the batches are spread over so many runs, each ended uncleanly
+  std::size_t write_ahead_bytes = 6U << 10;  ///< a log of about so many is flushed
 };
 
 /// Lets a store work on a disk of its own and records it. Throws where the store fails.

@@ -133,6 +133,16 @@ void LogNumbers::apply(std::string_view edit) {
   if (is_dropped) of_family_.erase(family);
 }
 
+rocksdb::Status check_end(LogReader& reader, const std::string& manifest) {
+  const std::uint64_t offset = reader.offset();
+  const bool is_torn = reader.is_torn();
+  const auto found = reader.search();
+  if (!found) return found.error();
+  if (is_torn && !*found) return {};
+  return rocksdb::Status::Corruption(
+      fmt::format("the record at offset {} of {} is damaged", offset, manifest));
+}
+
 std::expected<std::uint64_t, rocksdb::Status> first_log(rocksdb::Env& env,
                                                         const std::string& path) {
   std::string name;
@@ -146,7 +156,11 @@ std::expected<std::uint64_t, rocksdb::Status> first_log(rocksdb::Env& env,
   while (true) {
     const auto position = reader->next();
     if (!position) return std::unexpected(position.error());
-    // RocksDB refuses a damaged manifest by itself, and forgets an edit that was cut off.
+    if (*position == LogPosition::damage) {
+      status = check_end(*reader, name);
+      if (!status.ok()) return std::unexpected(std::move(status));
+    }
+    // RocksDB forgets an edit that was cut off as well.
     if (*position != LogPosition::fragment) return numbers.first();
     const Fragment& fragment = reader->fragment();
     if (fragment.begins_record()) edit.clear();

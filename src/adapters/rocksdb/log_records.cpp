@@ -99,6 +99,25 @@ std::expected<LogPosition, rocksdb::Status> LogReader::next() {
   return LogPosition::fragment;
 }
 
+bool LogReader::is_torn() const {
+  const std::string_view rest = block_.substr(at_);
+  const std::string_view header = rest.substr(0, kFragmentHeaderBytes);
+  // Room that was never written, or less than says what was.
+  if (header.find_first_not_of('\0') == std::string_view::npos) return true;
+  if (header.size() < kFragmentHeaderBytes) return true;
+  const std::size_t length = little_endian(header.substr(4, 2));
+  // No fragment goes on in the next block.
+  if (kFragmentHeaderBytes + length <= rest.size() || block_.size() == kLogBlockBytes) return false;
+  // A checksum that holds for some length shows that the one that is stored is wrong.
+  const std::uint32_t stored = little_endian(header.substr(0, 4));
+  std::uint32_t crc = 0;
+  for (std::size_t at = kTypeAt; at < rest.size(); ++at) {
+    crc = crc32c(crc, rest.substr(at, 1));
+    if (masked(crc) == stored) return false;
+  }
+  return true;
+}
+
 std::expected<bool, rocksdb::Status> LogReader::search() {
   while (true) {
     for (std::size_t at = search_from_; at < block_.size(); ++at) {

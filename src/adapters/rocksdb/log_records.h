@@ -51,6 +51,11 @@ class LogReader {
   /// After `damage`: where it begins.
   std::uint64_t offset() const { return block_offset_ + at_; }
 
+  /// After `damage`, where nothing intact is behind it: whether it is what a write leaves that did
+  /// not reach its end. False where all of a fragment is there and some of it is wrong, be it the
+  /// length that says where it ends.
+  bool is_torn() const;
+
   /// Looks at every byte from here on, or from behind what it found last, for the header of an
   /// intact fragment: a damaged length says nothing of where the next one is. False at the end of
   /// the file. The bytes of a record may hold what looks like a fragment. No `next` comes after it.

@@ -41,7 +41,8 @@ std::uint64_t sequence_of(std::string_view batch) {
 }
 
 OpenError unreadable(const std::string& file, const rocksdb::Status& status) {
-  return {ErrorCode::store_failed, fmt::format("{}: {}", file, status.ToString())};
+  const ErrorCode code = status.IsCorruption() ? ErrorCode::store_corrupt : ErrorCode::store_failed;
+  return {code, fmt::format("{}: {}", file, status.ToString())};
 }
 
 class LogScan {

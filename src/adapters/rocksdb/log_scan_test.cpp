@@ -357,6 +357,70 @@ TEST_F(LogScanTest, ATornTailThatALaterLogGoesOnFromPasses) {
   expect_refused(log, records.at(log).at(2).begin);
 }
 
+/// The file that says which logs and tables there are.
+class ManifestTest : public LogScanTest {
+ protected:
+  ManifestTest() {
+    open();
+    for (int i = 0; i < 3; ++i) {
+      write(kSmall);
+      begin_log();
+    }
+    close();
+    manifest = bytes_of(path + "/CURRENT");
+    manifest = path + "/" + manifest.substr(0, manifest.find('\n'));
+    whole = bytes_of(manifest);
+    auto reader = LogReader::open(*rocksdb::Env::Default(), manifest).value();
+    while (reader.next() == LogPosition::fragment) begins.push_back(reader.fragment().offset);
+  }
+
+  std::string manifest;
+  std::string whole;
+  std::vector<std::uint64_t> begins;  ///< of the records
+};
+
+// RocksDB ends at a length that reaches beyond the file, and at a type that it keeps for logs that
+// are written over, without a word.
+TEST_F(ManifestTest, AFlippedBitAnywhereIsRefused) {
+  ASSERT_GE(begins.size(), 6U);
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    const auto record = *std::prev(std::ranges::upper_bound(begins, at));
+    const bool is_header = at - record < kFragmentHeaderBytes;
+    for (int bit = 0; bit < (is_header ? 8 : 1); ++bit) {
+      SCOPED_TRACE(fmt::format("bit {} of byte {}", bit, at));
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(damaged[at] ^ 1 << bit);
+      replace(manifest, damaged);
+      const auto checked = check();
+      ASSERT_FALSE(checked);
+      EXPECT_EQ(checked.error().code, ErrorCode::store_corrupt);
+      EXPECT_THAT(checked.error().detail, HasSubstr(fmt::format("offset {} of MANIFEST", record)));
+    }
+  }
+}
+
+TEST_F(ManifestTest, ATailTornAtAnyByteOfTheLastRecordPasses) {
+  for (std::uint64_t end = begins.back(); end < whole.size(); ++end) {
+    SCOPED_TRACE(end);
+    replace(manifest, whole.substr(0, end));
+    expect_passed();
+  }
+  std::string zeroed = whole.substr(0, begins.back());
+  zeroed.resize(whole.size() + kLargerThanTwoBlocks);
+  replace(manifest, zeroed);
+  expect_passed();
+}
+
+TEST_F(ManifestTest, ARecordWhoseLengthIsDamagedIsRefusedBeforeATornOne) {
+  std::string torn = whole.substr(0, whole.size() - 1);
+  constexpr std::size_t kLengthAt = 5;
+  torn[begins[begins.size() - 2] + kLengthAt] = 0x10;
+  replace(manifest, torn);
+  const auto checked = check();
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, ErrorCode::store_corrupt);
+}
+
 TEST_F(LogScanTest, ADatabaseThatCannotBeReadIsAnError) {
   fs::create_directory(path);
   replace(path + "/CURRENT", "MANIFEST-000001\n");
