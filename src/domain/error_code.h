@@ -47,6 +47,7 @@
   X(disk_full, "disk-full", 0, "The disk is full; intake is paused or the server stopped")         \
   X(store_locked, "store-locked", 0, "Another process has the data directory open")                \
   X(store_layout, "store-layout", 0, "The data directory has a layout this program does not know") \
+  X(store_sealed, "store-sealed", 0, "The data directory was moved to another store")              \
   X(store_corrupt, "store-corrupt", 0, "A stored record does not match its checksum or form")      \
   X(clock_moved, "clock-moved", 0, "The wall clock is far from the last stored time")
 

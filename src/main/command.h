@@ -19,6 +19,7 @@ void add_worker(CLI::App& app, Action& action);
 void add_migrate(CLI::App& app, Action& action);
 void add_gateway(CLI::App& app, Action& action);
 void add_check(CLI::App& app, Action& action);
+void add_copy(CLI::App& app, Action& action);
 void add_simulate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_demo(CLI::App& app, Action& action);

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   main::add_migrate(app, action);
   main::add_gateway(app, action);
   main::add_check(app, action);
+  main::add_copy(app, action);
   main::add_simulate(app, action);
   main::add_bench(app, action);
   main::add_demo(app, action);

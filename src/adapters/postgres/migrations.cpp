@@ -14,6 +14,12 @@ Failure refused(std::string detail) {
       .error = ports::StoreError::unavailable, .sql_state = "55000", .detail = std::move(detail)};
 }
 
+Failure is_being_filled(const std::string& schema) {
+  return refused(fmt::format(
+      "the schema \"{}\" is being filled by `penstock copy`: run that command to its end first",
+      schema));
+}
+
 /// The first value of a query's first row.
 std::expected<int, Failure> number_of(Connection& connection, const std::string& sql) {
   const auto rows = connection.query(sql);
@@ -29,9 +35,11 @@ std::expected<int, Failure> version_of(Connection& connection) {
   return number_of(connection, "SELECT max(version) FROM schema_versions");
 }
 
-std::expected<MigrationReport, Failure> migrate_inside(Connection& connection) {
+std::expected<MigrationReport, Failure> migrate_inside(Connection& connection,
+                                                       const std::string& schema) {
   const auto from = version_of(connection);
   if (!from) return std::unexpected(from.error());
+  if (*from == kCopyInProgress) return std::unexpected(is_being_filled(schema));
   if (*from > newest_version()) {
     return std::unexpected(refused(
         fmt::format("the schema has version {}, this program knows up to {}: use a newer program",
@@ -67,7 +75,7 @@ std::expected<MigrationReport, Failure> migrate(const ConnectionOptions& options
               " name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
               quoted_literal(options.schema), quoted_name(options.schema)));
   if (!begun) return std::unexpected(begun.error());
-  auto report = migrate_inside(**connection);
+  auto report = migrate_inside(**connection, options.schema);
   if (!report) return report;  // the connection's end rolls back
   if (auto done = (*connection)->execute("COMMIT"); !done) {
     return std::unexpected(std::move(done.error()));
@@ -80,6 +88,7 @@ std::expected<void, Failure> check_schema_version(Connection& connection,
   const auto version = version_of(connection);
   if (!version) return std::unexpected(version.error());
   if (*version == newest_version()) return {};
+  if (*version == kCopyInProgress) return std::unexpected(is_being_filled(schema));
   if (*version == 0) {
     return std::unexpected(refused(fmt::format(
         "there is no schema \"{}\" on this database: make it with penstock migrate", schema)));

@@ -19,6 +19,9 @@ struct Migration {
 /// In the order of their versions.
 std::span<const Migration> migrations();
 
+/// What `schema_versions` shows while a copy fills the schema (CopyTarget): newer than any program.
+inline constexpr int kCopyInProgress = 1'000'000;
+
 /// What a migration did.
 struct MigrationReport {
   int from = 0;  ///< the schema's version before; 0 where there was no schema

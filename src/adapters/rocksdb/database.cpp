@@ -240,6 +240,7 @@ std::expected<void, OpenError> Database::check_layout(Access access) {
     const auto layout = decode<std::uint64_t>(meta::kLayout, value.ToStringView());
     if (!layout) return std::unexpected(OpenError{ErrorCode::store_corrupt, "layout is damaged"});
     if (*layout == kLayoutVersion) return {};
+    if (*layout == kSealedLayout) return check_seal(access);
     return std::unexpected(OpenError{
         ErrorCode::store_layout,
         fmt::format("layout {} is stored, this program knows layout {}", *layout, kLayoutVersion)});
@@ -259,6 +260,17 @@ std::expected<void, OpenError> Database::check_layout(Access access) {
   writes.put(handle(Family::meta), meta::kLayout, kLayoutVersion);
   if (!write(writes)) return std::unexpected(OpenError{ErrorCode::store_failed, "layout"});
   return {};
+}
+
+std::expected<void, OpenError> Database::check_seal(Access access) const {
+  if (access == Access::read_only || options_.seal_check == SealCheck::ignored) return {};
+  rocksdb::PinnableSlice value;
+  const auto found = read(handle(Family::meta), meta::kSealed, value);
+  const auto target = found && *found ? decode<std::string>(meta::kSealed, value.ToStringView())
+                                      : std::unexpected(DecodeError::corrupt);
+  if (!target) return std::unexpected(OpenError{ErrorCode::store_corrupt, "seal is damaged"});
+  return std::unexpected(
+      OpenError{ErrorCode::store_sealed, fmt::format("this store was moved to {}", *target)});
 }
 
 Database::~Database() {

@@ -103,6 +103,7 @@ class Database {
   /// The same, while no file is deleted.
   std::expected<void, OpenError> check_live_tables(Access access) const;
   std::expected<void, OpenError> check_layout(Access access);
+  std::expected<void, OpenError> check_seal(Access access) const;
 
   std::shared_ptr<std::atomic<std::int64_t>> wall_us_;
   RocksStoreOptions options_;

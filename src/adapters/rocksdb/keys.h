@@ -31,6 +31,9 @@
 namespace penstock::rocksdb_store {
 
 inline constexpr std::uint64_t kLayoutVersion = 1;
+/// The layout of a store that was moved to another one: as kLayoutVersion, and refused by programs
+/// that do not know the mark.
+inline constexpr std::uint64_t kSealedLayout = (std::uint64_t{1} << 32) + kLayoutVersion;
 inline constexpr std::string_view kMonthPrefix = "orders-";
 
 namespace meta {
@@ -40,6 +43,7 @@ inline constexpr std::string_view kClock = "clock";  ///< written with every bat
 inline constexpr std::string_view kRun = "run";
 inline constexpr std::string_view kMarks = "marks";
 inline constexpr std::string_view kDropped = "dropped";  ///< months of history that were
+inline constexpr std::string_view kSealed = "sealed";    ///< the store that this one was moved to
 }  // namespace meta
 
 inline constexpr char kOrderTag = 'o';

@@ -15,6 +15,9 @@ namespace penstock::rocksdb_store {
 /// Whether a wall clock far from the last stored time is taken as it is.
 enum class ClockCheck : std::uint8_t { enforced, accepted };
 
+/// Whether a sealed store (CopySource::seal) is refused.
+enum class SealCheck : std::uint8_t { enforced, ignored };
+
 struct RocksStoreOptions {
   std::string path;  ///< of the store's own directory; made if it is not there
   std::size_t max_active = domain::limits::kDefaultMaxActive;  ///< the hard depth bound
@@ -28,6 +31,7 @@ struct RocksStoreOptions {
   std::string boot_id;  ///< monotonic times are comparable only under the same one
   domain::Now now;      ///< of this start
   ClockCheck clock_check = ClockCheck::enforced;
+  SealCheck seal_check = SealCheck::enforced;
   std::size_t memtable_bytes = 256U << 20;     ///< of all memory tables together
   std::size_t block_cache_bytes = 64U << 20;   ///< data, index and filter blocks
   std::size_t write_ahead_bytes = 160U << 20;  ///< log to replay at a start, about
@@ -35,8 +39,8 @@ struct RocksStoreOptions {
   std::size_t fresh_records = 32'768;  ///< written orders kept for the claim that follows
 };
 
-/// Why a store does not open. `code` is store_locked, store_layout, store_corrupt, clock_moved,
-/// disk_full or store_failed; `detail` is for the operator.
+/// Why a store does not open. `code` is store_locked, store_layout, store_sealed, store_corrupt,
+/// clock_moved, disk_full or store_failed; `detail` is for the operator.
 struct OpenError {
   domain::ErrorCode code = domain::ErrorCode::store_failed;
   std::string detail;
