@@ -90,6 +90,7 @@ Applier::Maybe<CommandResult> Applier::apply(ports::PutContract& command) {
   row.stored = std::move(command.contract);
   state_.work.set_weight(number, row.stored->weight);
   state_.writes.put(family(Family::tenants), row.id.str(), *row.stored);
+  changed_contracts_.push_back(number);
   if (row.bucket) {
     row.bucket->set_contract(row.stored->bucket, limiter_time_);
     change_bucket(number);
@@ -204,6 +205,10 @@ Applier::Maybe<void> Applier::finish() {
     return std::unexpected(done.error());
   }
   state_.database->set_wall(state_.clock.wall);
+  for (const std::uint32_t tenant : changed_contracts_) {
+    const TenantRow& row = state_.tenants.row(tenant);
+    state_.contracts.put(row.id, *row.stored);
+  }
   state_.stock.publish();
   return {};
 }

@@ -65,6 +65,7 @@ class Applier {
   domain::MonotonicTime limiter_time_;
   std::vector<BatchRecord::Entry> ended_;  ///< tenants by their number in the table
   std::vector<std::uint32_t> changed_buckets_;
+  std::vector<std::uint32_t> changed_contracts_;
   std::string idempotency_key_;  ///< of the accept in hand
 };
 

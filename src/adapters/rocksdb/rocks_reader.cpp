@@ -161,13 +161,7 @@ std::expected<std::optional<domain::Stock>, StoreError> RocksReader::stock(
 
 std::expected<domain::Contract, StoreError> RocksReader::contract(const TenantId& tenant) const {
   if (const auto running = check_running(); !running) return std::unexpected(running.error());
-  rocksdb::PinnableSlice value;
-  const auto found = database_.read(database_.handle(Family::tenants), tenant.str(), value);
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return default_contract_;
-  auto stored = decode<domain::Contract>(tenant.str(), value.ToStringView());
-  if (!stored) return std::unexpected(StoreError::corrupt);
-  return std::move(*stored);
+  return contracts_.find(tenant).value_or(default_contract_);
 }
 
 std::expected<std::vector<std::pair<TenantId, domain::Contract>>, StoreError>

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/rocksdb/contract_table.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/stock_table.h"
 #include "domain/contract.h"
@@ -13,12 +14,16 @@
 
 namespace penstock::rocksdb_store {
 
-/// The reader side over the database and the published stock: never waits for the writer. Any
-/// thread. Keeps references to both, which outlive it.
+/// The reader side over the database and what the writer shows of stock and contracts: never waits
+/// for a sync. Any thread. Keeps references to all three, which outlive it.
 class RocksReader final : public ports::OrderReader {
  public:
-  RocksReader(const Database& database, const StockTable& stock, domain::Contract default_contract)
-      : database_(database), stock_(stock), default_contract_(std::move(default_contract)) {}
+  RocksReader(const Database& database, const StockTable& stock, const ContractTable& contracts,
+              domain::Contract default_contract)
+      : database_(database),
+        stock_(stock),
+        contracts_(contracts),
+        default_contract_(std::move(default_contract)) {}
 
   std::expected<std::optional<ports::StoredOrder>, ports::StoreError> find(
       const domain::OrderId& order) const override;
@@ -47,6 +52,7 @@ class RocksReader final : public ports::OrderReader {
 
   const Database& database_;
   const StockTable& stock_;
+  const ContractTable& contracts_;
   domain::Contract default_contract_;
 };
 

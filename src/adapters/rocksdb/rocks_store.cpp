@@ -34,7 +34,7 @@ std::expected<std::unique_ptr<RocksStore>, OpenError> RocksStore::open(RocksStor
 
 RocksStore::RocksStore(std::unique_ptr<StoreState> state)
     : state_(std::move(state)),
-      reader_(std::make_unique<RocksReader>(*state_->database, state_->stock,
+      reader_(std::make_unique<RocksReader>(*state_->database, state_->stock, state_->contracts,
                                             state_->options.default_contract)) {}
 
 RocksStore::~RocksStore() = default;
@@ -210,8 +210,7 @@ std::expected<void, StoreError> RocksStore::forget_dead_letters_before(Month fir
   rocksdb::ColumnFamilyHandle* listed = database.handle(Family::listed);
   const std::string first = tagged_id_key(kDeadLetterTag, OrderId{});
   const std::string end = tagged_id_key(kDeadLetterTag, first_id_of(domain::start_of(first_kept)));
-  const std::unique_ptr<rocksdb::Iterator> found(
-      database.db().NewIterator(scan_options(), listed));
+  const std::unique_ptr<rocksdb::Iterator> found(database.db().NewIterator(scan_options(), listed));
   state_->writes.clear();
   std::size_t forgotten = 0;
   // One by one: iterators do not look for ranges that were deleted at once.

@@ -162,6 +162,11 @@ rocksdb::ColumnFamilyOptions RocksTuning::family(const std::string& name) const 
     return family;
   }
   rocksdb::ColumnFamilyOptions family = small_family();
+  if (name == "buckets" || name == "stock") {
+    // Few keys, written with nearly every batch, and only the last value counts: the table in
+    // memory holds one of each, so that it stays small enough for the processor's cache.
+    family.inplace_update_support = true;
+  }
   if (name == "active") {
     family.memtable_insert_with_hint_prefix_extractor = std::make_shared<KeyBeginning>();
   }

@@ -147,9 +147,10 @@ StoreOpener::Maybe<void> StoreOpener::load_tenants() {
   return for_each(Family::tenants, [this](std::string_view key, std::string_view value) {
     auto contract = decode<domain::Contract>(key, value);
     if (!contract) return false;
-    const std::uint32_t number =
-        state_.tenants.ensure(domain::TenantId::unchecked(std::string(key)));
+    const auto tenant = domain::TenantId::unchecked(std::string(key));
+    const std::uint32_t number = state_.tenants.ensure(tenant);
     state_.work.set_weight(number, contract->weight);
+    state_.contracts.put(tenant, *contract);
     state_.tenants.row(number).stored = std::move(*contract);
     return true;
   });

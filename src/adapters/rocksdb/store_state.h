@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "adapters/rocksdb/contract_table.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/outbox.h"
 #include "adapters/rocksdb/record_ring.h"
@@ -46,6 +47,7 @@ struct StoreState {
   RocksStoreOptions options;
   std::unique_ptr<Database> database;
   TenantTable tenants;
+  ContractTable contracts;
   StockTable stock;
   WorkIndex work;
   RecordRing ring;
