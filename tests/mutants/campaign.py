@@ -142,6 +142,8 @@ def area_of(mutation):
     stages = ("ingest", "inventory", "payment", "fulfillment", "notification")
     if first in stages and ":" not in mutation.name:
         return first
+    if folders[0] == "deploy":
+        return f"adapters/{folders[1]}"
     return "/".join(folders[1:3]) if folders[1] == "adapters" else folders[1]
 
 

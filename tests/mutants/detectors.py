@@ -139,12 +139,16 @@ class ProgramTest(Detector):
 _TESTS = ("domain_test", "checker_test", "memory_store_test", "memory_contract_test",
           "pipeline_test", "webhook_test", "gateway_http_test", "system_test",
           "rocksdb_store_test", "rocksdb_contract_test", "gateway_test", "api_test", "main_test")
+# They start a server of their own: asked of what they alone are about.
+_SERVER_TESTS = ("postgres_contract_test", "postgres_store_test")
 
 
 def all_detectors(workspace, seeds):
     """Those that the tree has, in the order in which they are asked."""
     targets = workspace.targets()
     found = [TestProgram(name, name) for name in _TESTS if name in targets]
+    found += [TestProgram(name, name, ("src/adapters/postgres/", "deploy/postgres/"))
+              for name in _SERVER_TESTS if name in targets]
     found += [Simulation(world, seeds) for world in ("single", "distributed")]
     core = ("src/domain/", "src/pipeline/", "src/adapters/rocksdb/")
     found += [
