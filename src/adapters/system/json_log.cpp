@@ -3,7 +3,6 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <utility>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -126,9 +125,10 @@ void JsonLog::write(ports::LogLevel level, std::string_view message,
       ++dropped_;
       return;
     }
+    // Behind a line that waits the writer is awake, or whoever left it there flushes.
+    wake = waiting_.empty();
     append_dropped_line();
     waiting_ += line;
-    wake = std::exchange(writer_sleeps_, false);
   }
   if (level >= ports::LogLevel::warning) {
     flush();
@@ -161,11 +161,7 @@ void JsonLog::flush() {
 void JsonLog::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (waiting_.empty()) {
-      writer_sleeps_ = true;
-      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      writer_sleeps_ = false;
-    }
+    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
     // Lines that follow soon share the write.
     changed_.wait_for(lock, kGathering, [this] { return stopping_; });
     lock.unlock();

@@ -52,7 +52,6 @@ class JsonLog : public ports::Log {
   std::condition_variable changed_;
   std::string waiting_;
   std::uint64_t dropped_ = 0;
-  bool writer_sleeps_ = false;
   bool stopping_ = false;
   std::mutex writing_;  ///< held while bytes leave; taken before mutex_
   std::thread writer_;

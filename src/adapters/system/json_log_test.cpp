@@ -123,6 +123,24 @@ TEST(JsonLog, an_info_line_leaves_without_a_further_call) {
   EXPECT_GT(::read(pipe.reader(), chunk.data(), chunk.size()), 0);
 }
 
+TEST(JsonLog, an_info_line_leaves_also_where_a_warning_went_while_the_writer_slept) {
+  Pipe pipe;
+  SystemClock clock;
+  JsonLog log(clock, ports::LogLevel::info, pipe.writer());
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    log.write(ports::LogLevel::warning, "w", {});
+    log.write(ports::LogLevel::info, "i", {});
+    // A reader that waits for ever is stopped by its runner.
+    std::string text;
+    while (text.find("\"i\"") == std::string::npos) {
+      char letter = 0;
+      ASSERT_EQ(::read(pipe.reader(), &letter, 1), 1);
+      text += letter;
+    }
+  }
+}
+
 TEST(JsonLog, escapes_whatever_it_is_given_so_that_a_line_is_always_json) {
   Pipe pipe;
   SystemClock clock;
