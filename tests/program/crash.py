@@ -91,7 +91,7 @@ class OrdersUnderKill(harness.ProgramTest):
 
     def test_what_was_acknowledged_ends_exactly_once_and_the_books_balance(self):
         began = time.monotonic()
-        self.storm = Storm(self.ground)
+        self.storm = self.new_storm()
         self.mix = Mix()
         self.history = History(self.ground.path / "history.jsonl")
         self.addCleanup(self.history.close)
@@ -121,6 +121,13 @@ class OrdersUnderKill(harness.ProgramTest):
         self._verify_restart(client)
         print(f"seconds: storm {stormed - began:.1f}, drain {drained - stormed:.1f}, "
               f"verify {time.monotonic() - drained:.1f}")
+
+    def new_storm(self):
+        return Storm(self.ground)
+
+    def store_flags(self):
+        """What names the store to `penstock check`."""
+        return ("--data", str(self.ground.path / "data"))
 
     async def _weather(self):
         load = asyncio.create_task(self.load.run())
@@ -283,7 +290,8 @@ class OrdersUnderKill(harness.ProgramTest):
         self.assertEqual(self.storm.server.terminate(), 0)
         print(f"{len(with_key)} keys gave the same bytes after the restart")
         self.history.close()
-        print(self.ground.check(self.storm.gateway.ledger, history=self.history.path,
+        print(self.ground.check(self.storm.gateway.ledger, store=self.store_flags(),
+                                history=self.history.path,
                                 webhooks=self._write_deliveries()).strip())
         self._verify_judge()
 
@@ -294,7 +302,7 @@ class OrdersUnderKill(harness.ProgramTest):
         forged = self.ground.path / "forged.jsonl"
         stranger = acknowledged.order_id[:-12] + "0" * 12
         forged.write_text(self.history.path.read_text().replace(acknowledged.order_id, stranger))
-        done = self.ground.run("check", "--data", str(self.ground.path / "data"), "--json",
+        done = self.ground.run("check", *self.store_flags(), "--json",
                                "--ledger", str(self.storm.gateway.ledger),
                                "--history", str(forged))
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)

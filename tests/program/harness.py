@@ -375,9 +375,10 @@ class Ground:
                               text=True, errors="replace", timeout=HANG_SECONDS, cwd=self.path,
                               env=clean_environment(environment), preexec_fn=_die_with_the_test)
 
-    def check(self, ledger=None, data="data", history=None, webhooks=None):
-        """`penstock check` on a stopped server's data; its report. It must find nothing."""
-        arguments = ["check", "--data", str(self.path / data)]
+    def check(self, ledger=None, data="data", history=None, webhooks=None, store=()):
+        """`penstock check` on a stopped server's data, or what `store` names; its report. It must
+        find nothing."""
+        arguments = ["check", *(store or ("--data", str(self.path / data)))]
         for flag, file in (("--ledger", ledger), ("--history", history), ("--webhooks", webhooks)):
             if file:
                 arguments += [flag, str(file)]
