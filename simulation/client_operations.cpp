@@ -223,9 +223,9 @@ domain::Contract Clients::first_contract(std::size_t tenant) {
                        .burst = workload_.contract_burst};
   }
   if (random_.chance(around_.scenario.notification.webhooks)) {
-    contract.webhook =
-        domain::Webhook{.url = fmt::format("https://example.test/hook-{}", random_.between(1, 2)),
-                        .secret = "secret"};
+    contract.webhook = domain::Webhook{
+        .url = fmt::format("https://example.test/hook-{}", random_.between(1, 1'000)),
+        .secret = "secret"};
   }
   return contract;
 }

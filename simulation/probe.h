@@ -52,6 +52,9 @@
   X(store_unavailable, both, "store-unavailable", "the store was away for a commit")               \
   X(wall_clock_back, both, "wall-clock-back", "a wall clock was set back")                         \
   X(wall_clock_forward, both, "wall-clock-forward", "a wall clock was set forward")                \
+  X(webhook_disabled, both, "webhook-disabled", "an endpoint that is gone was disabled")           \
+  X(stale_contract, both, "stale-contract",                                                        \
+    "a webhook was to be disabled, and its contract was another by then")                          \
   X(key_ended, both, "key-ended", "a repeat at the end of its key's life got an order of its own") \
   X(poison_order, both, "poison-order", "a charge ended whoever sent it")                          \
   X(put_aside, both, "put-aside", "an order that ended its process too often was put aside")       \

@@ -156,12 +156,18 @@ void draw_policy(Draw& draw, Policy& p) {
 }
 
 /// Behind all others, so that what they draw stays.
-void draw_rare_orders(Draw& draw, Scenario& s) {
+void draw_rare_company(Draw& draw, Scenario& s) {
   if (draw.in(0.15)) {
     s.policy.idempotency_retention_seconds = draw.amount(0.5, 30);
     s.workload.repeated_at_end = draw.amount(0.05, 1);
   }
   draw.maybe(s.crash.poison, 0.005, 0.05, 0.12);
+  if (draw.in(0.15)) {
+    s.notification.webhooks = 1;
+    s.notification.gone = draw.amount(0.05, 0.6);
+    s.workload.contract_changes = draw.amount(5, 50);
+    if (draw.in(0.5)) s.policy.max_batch = draw.stream().between(1, 3);
+  }
 }
 
 }  // namespace
@@ -175,7 +181,7 @@ Scenario Scenario::drawn(std::uint64_t seed, World world) {
   draw_process(draw, scenario);
   if (world == World::distributed) draw_cluster(draw, scenario.cluster);
   draw_policy(draw, scenario.policy);
-  draw_rare_orders(draw, scenario);
+  draw_rare_company(draw, scenario);
   return scenario;
 }
 

@@ -117,6 +117,7 @@ void SimulatedReceivers::arrive(const Box& box, const ports::NotificationRequest
     outcome = NotificationOutcome::gone;
     told = checker::ReceiverAnswer::refused;
     around_.hit(Probe::webhook_gone);
+    around_.tell(checker::EndpointGone{request.order.tenant, endpoint_of(request.webhook)});
   } else if (way_.chance(around_.risk(faults_.fail))) {
     outcome = NotificationOutcome::failed;
     told = checker::ReceiverAnswer::refused;

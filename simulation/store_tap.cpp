@@ -14,7 +14,7 @@ using domain::Status;
 
 /// The store's own counts are held against its commits once in so many groups: they are sums over
 /// tenants and stages.
-constexpr std::uint64_t kGroupsADepth = 4;
+constexpr std::uint64_t kGroupsADepth = 8;
 
 /// The probes that one new event of an order shows.
 void probe_event(const Order& order, const Event& event, Surroundings& around) {
@@ -125,6 +125,8 @@ std::vector<checker::Occurrence> StoreTap::taken(
     const TapSource& source, std::unordered_map<domain::OrderId, domain::Version>& told,
     Surroundings& around) const {
   Group group{source, told, around, process, asked_at_.value_or(around.timeline.now()), {}, {}};
+  // A commit, a key, its stock, and the end: growing means to move all that is there.
+  group.occurrences.reserve(seen_.size() * 4 + 2);
   for (std::size_t index = 0; index < seen_.size(); ++index) {
     const Seen& seen = seen_[index];
     const ports::CommandResult& result = results[index];
@@ -165,11 +167,17 @@ std::vector<checker::Occurrence> StoreTap::taken(
       group.occurrences.push_back(
           checker::Restocked{restock->tenant, restock->product, restock->quantity, *stock});
     } else if (const auto* put = std::get_if<ports::PutContract>(&seen)) {
-      if (std::get<ports::PutOutcome>(result) != ports::PutOutcome::stored) continue;
+      const auto outcome = std::get<ports::PutOutcome>(result);
+      if (outcome == ports::PutOutcome::stale) around.hit(Probe::stale_contract);
+      if (outcome != ports::PutOutcome::stored) continue;
       around.contracts_stored += 1;
-      group.occurrences.push_back(checker::ContractStored{
-          put->tenant, put->contract.bucket, group.asked_at, content_of(put->contract)});
-      if (put->contract.webhook && !put->contract.webhook->disabled) {
+      const auto& webhook = put->contract.webhook;
+      const bool disabled = webhook && webhook->disabled;
+      if (disabled) around.hit(Probe::webhook_disabled);
+      group.occurrences.push_back(checker::ContractStored{put->tenant, put->contract.bucket,
+                                                          group.asked_at, content_of(put->contract),
+                                                          disabled ? endpoint_of(*webhook) : 0});
+      if (webhook && !disabled) {
         group.occurrences.push_back(checker::Subscribed{put->tenant});
       } else {
         group.occurrences.push_back(checker::Unsubscribed{put->tenant});

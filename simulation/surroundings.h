@@ -56,13 +56,21 @@ struct Surroundings {
 /// A digest of a contract, whether or not its webhook is disabled.
 inline std::uint64_t content_of(const domain::Contract& contract) {
   Digest digest;
-  for (const domain::TokenRate& rate : {contract.bucket.rate, contract.guarantee.value_or(domain::TokenRate{})}) {
+  for (const domain::TokenRate& rate :
+       {contract.bucket.rate, contract.guarantee.value_or(domain::TokenRate{})}) {
     digest.add(static_cast<std::uint64_t>(rate.micro_tokens));
     digest.add(static_cast<std::uint64_t>(rate.period_ns));
   }
   digest.add(static_cast<std::uint64_t>(contract.bucket.burst));
   digest.add(static_cast<std::uint64_t>(contract.weight));
   digest.add(contract.webhook ? contract.webhook->url + " " + contract.webhook->secret : "");
+  return digest.value() | 1U;
+}
+
+/// A digest of where a webhook goes.
+inline std::uint64_t endpoint_of(const domain::Webhook& webhook) {
+  Digest digest;
+  digest.add(webhook.url);
   return digest.value() | 1U;
 }
 

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,11 +59,12 @@ class Trace {
 
   template <typename... Args>
   void note(fmt::format_string<Args...> form, Args&&... args) {
-    std::string& line = kept_[lines_ % kKept];
-    line.clear();
-    fmt::format_to(std::back_inserter(line), "{:>12} ", timeline_.elapsed().us);
-    fmt::format_to(std::back_inserter(line), form, std::forward<Args>(args)...);
+    line_.clear();
+    append_time();
+    fmt::format_to(fmt::appender(line_), form, std::forward<Args>(args)...);
+    const std::string_view line(line_.data(), line_.size());
     digest_.add(line);
+    kept_[lines_ % kKept].assign(line);
     lines_ += 1;
     if (copy_ != nullptr) fmt::print(copy_, "{}\n", line);
   }
@@ -81,10 +81,20 @@ class Trace {
   }
 
  private:
+  /// The microseconds since the world began, right in twelve columns, and a space.
+  void append_time() {
+    constexpr std::size_t kColumns = 12;
+    const fmt::format_int digits(timeline_.elapsed().us);
+    for (std::size_t column = digits.size(); column < kColumns; ++column) line_.push_back(' ');
+    line_.append(digits.data(), digits.data() + digits.size());
+    line_.push_back(' ');
+  }
+
   const Timeline& timeline_;
   std::FILE* copy_;
   Digest digest_;
   std::uint64_t lines_ = 0;
+  fmt::memory_buffer line_;  ///< the one in hand
   std::array<std::string, kKept> kept_;
 };
 

@@ -181,6 +181,7 @@ struct ContractStored {
   std::optional<domain::Instant> effective_at = std::nullopt;
   /// As in PutContractRequest. What nobody asked for may only be what was in force.
   std::uint64_t content = 0;
+  std::uint64_t disabled_endpoint = 0;  ///< digest of its webhook's URL, where that is disabled
 };
 /// What the store itself counts, at the end of a group: orders that have not ended, open dead
 /// letters, refunds that are owed.
@@ -242,6 +243,11 @@ struct Delivered {
 struct Subscribed {
   domain::TenantId tenant;
 };
+/// The receiver said that this endpoint is gone (410); it may be disabled from then on.
+struct EndpointGone {
+  domain::TenantId tenant;
+  std::uint64_t endpoint = 0;  ///< digest of its URL
+};
 /// Nothing of this tenant is expected any more (its endpoint answered 410, or the contract's
 /// webhook was taken away), what ended before included.
 struct Unsubscribed {
@@ -266,8 +272,8 @@ struct FaultsStopped {};
 using Occurrence =
     std::variant<Invoke, Complete, Committed, KeyStored, KeyAnswered, StockSet, Restocked, StockNow,
                  ContractStored, DepthsNow, GroupEnded, ChargeAsked, RefundAsked, Captured,
-                 Refunded, Declined, Closed, PeerFailed, Delivered, Subscribed, Unsubscribed,
-                 Crashed, Started, SyncFailed, FaultsStopped>;
+                 Refunded, Declined, Closed, PeerFailed, Delivered, EndpointGone, Subscribed,
+                 Unsubscribed, Crashed, Started, SyncFailed, FaultsStopped>;
 
 /// `at` is true time: it advances evenly over restarts and whatever the processes' clocks show, and
 /// never goes back in a history. Its zero is anywhere.

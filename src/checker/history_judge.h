@@ -4,10 +4,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "checker/admission_book.h"
 #include "checker/audit.h"
+#include "checker/digest.h"
 #include "checker/history.h"
 #include "checker/money_book.h"
 #include "checker/order_state.h"
@@ -100,6 +102,7 @@ class History::Judge {
   void on(const Closed& event);
   void on(const PeerFailed& event);
   void on(const Delivered& event);
+  void on(const EndpointGone& event);
   void on(const Subscribed& event);
   void on(const Unsubscribed& event);
   void on(const Crashed& event);
@@ -129,6 +132,9 @@ class History::Judge {
                     std::int64_t quantity);
   Changes& changes_of(Kind kind, TenantNumber tenant, const domain::ProductId& product,
                       std::int64_t quantity);
+  static std::uint64_t endpoint_of(TenantNumber tenant, std::uint64_t endpoint) {
+    return Digest{}.add(tenant).add(endpoint).value();
+  }
   Changes& contract_changes(TenantNumber tenant, std::uint64_t content) {
     return changes_of(Kind::put_contract, tenant, {}, static_cast<std::int64_t>(content));
   }
@@ -163,6 +169,7 @@ class History::Judge {
   std::unordered_map<std::uint32_t, Step> failed_;       ///< processes after a failed sync
   std::unordered_map<TenantNumber, Step> unsubscribed_;  ///< since when nothing is expected
   std::unordered_map<TenantNumber, bool> subscribed_;
+  std::unordered_set<std::uint64_t> gone_;                    ///< endpoints, with their tenant
   std::unordered_map<TenantNumber, std::uint64_t> in_force_;  ///< contracts, by their content
   std::unordered_map<std::uint64_t, domain::OrderId> webhook_ids_;
   std::vector<Unfinished> unfinished_;

@@ -145,6 +145,11 @@ void History::Judge::on(const StockNow& event) {
 void History::Judge::on(const ContractStored& event) {
   TenantNumber const tenant = number_of(event.tenant);
   admissions_.contract_stored(tenant, event.contract, event.effective_at.value_or(at_));
+  if (event.disabled_endpoint != 0 &&
+      !gone_.contains(endpoint_of(tenant, event.disabled_endpoint))) {
+    report_.add(Invariant::ended_is_delivered, event.tenant.str(),
+                "its webhook is disabled, and never said that it is gone");
+  }
   if (event.content == 0) return;
   Changes& changes = contract_changes(tenant, event.content);
   std::uint64_t& in_force = in_force_[tenant];
@@ -222,6 +227,10 @@ void History::Judge::on(const Delivered& event) {
   order.delivered_status = event.status;
   order.delivered_status_known = true;
   if (event.answer == ReceiverAnswer::accepted) order.delivered = true;
+}
+
+void History::Judge::on(const EndpointGone& event) {
+  gone_.insert(endpoint_of(number_of(event.tenant), event.endpoint));
 }
 
 void History::Judge::on(const Subscribed& event) {

@@ -644,6 +644,18 @@ TEST(History, a_failure_that_no_peer_reported_is_found) {
   expect_broken(of_another, Invariant::bounded_attempts, kFollowed);
 }
 
+TEST(History, a_webhook_that_is_disabled_and_was_not_gone_is_found) {
+  Story story;
+  ContractStored disabled{story.acme, {.rate = {.micro_tokens = 1'000'000}, .burst = 3}, {}};
+  disabled.disabled_endpoint = 5;
+  story.add(EndpointGone{story.acme, 5});
+  story.add(disabled);
+  expect_clean(story);
+  disabled.disabled_endpoint = 6;
+  story.add(disabled);
+  expect_broken(story, Invariant::ended_is_delivered);
+}
+
 TEST(History, a_contract_that_undoes_what_somebody_else_put_is_found) {
   Story story;
   auto const put = [&](std::uint64_t content) {
