@@ -121,6 +121,18 @@ TEST_P(OrderStoreContract, AContractIsInForceForTheNextCommandOfItsBatch) {
   EXPECT_EQ(std::get<ports::AcceptResult>(results[2]).outcome, AcceptOutcome::denied);
 }
 
+TEST_P(OrderStoreContract, APartOfATokenIsKeptOverATake) {
+  options.default_contract = contract_of(1, 2);
+  options.default_contract.bucket.rate = {.micro_tokens = 1, .period_ns = 1'000'000};
+  store_placed(order());
+  pass({500});
+  store_placed(order());
+  pass({500});
+  const auto denied = submit(accept_of(placed(order())));
+  ASSERT_EQ(denied.outcome, AcceptOutcome::denied);
+  EXPECT_EQ(denied.take.wait, Duration::milliseconds(999'999)) << "twice half a millisecond";
+}
+
 /// One who changes a part of a contract does not undo what another changed meanwhile.
 TEST_P(OrderStoreContract, AContractIsReplacedOnlyWhereTheExpectedOneIsInForce) {
   const auto put = [&](const domain::Contract& contract, const domain::Contract& instead_of,
