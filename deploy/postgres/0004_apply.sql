@@ -199,10 +199,14 @@ BEGIN
     v_held[r.n] := r.reserved;
     v_sold[r.n] := r.sold;
   END LOOP;
+  -- The fence (OFFSET) keeps the expiry out of the choice of an index: planned while the table was
+  -- empty, the one on it would be read whole for each key.
   FOR r IN
-    SELECT i.n, x.order_id, x.fingerprint FROM idempotency_keys x
-    JOIN unnest(p_key_tenants, p_keys) WITH ORDINALITY i(tenant_id, key, n)
-      ON i.tenant_id = x.tenant_id AND i.key = x.key
+    SELECT i.n, x.order_id, x.fingerprint
+    FROM unnest(p_key_tenants, p_keys) WITH ORDINALITY i(tenant_id, key, n)
+    CROSS JOIN LATERAL (
+      SELECT s.order_id, s.fingerprint, s.expires_at FROM idempotency_keys s
+      WHERE s.tenant_id = i.tenant_id AND s.key = i.key OFFSET 0) x
     WHERE x.expires_at > v_now
   LOOP
     v_key_order[r.n] := r.order_id;
