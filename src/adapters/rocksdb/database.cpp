@@ -7,10 +7,10 @@
 #include <fmt/format.h>
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
-#include <rocksdb/metadata.h>
 #include <sys/resource.h>
 
 #include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/live_files.h"
 #include "adapters/rocksdb/log_scan.h"
 #include "adapters/rocksdb/state_codec.h"
 #include "adapters/rocksdb/table_checksum.h"
@@ -80,6 +80,28 @@ rocksdb::Status make_directory(rocksdb::Env& env, const std::string& path) {
   return {};
 }
 
+/// Reads through the tables that a start loads, or through all of them where they are only read, so
+/// that damage is found at the start, not when its record is needed. Of the others, the months and
+/// the idempotency keys, it reads what RocksDB does when it opens them.
+std::expected<void, OpenError> check_tables(rocksdb::Env& env, const std::string& path,
+                                            Access access) {
+  const auto files = live_files(env, path);
+  if (!files) return std::unexpected(open_error_of(files.error()));
+  for (const LiveTable& table : files->tables) {
+    const bool is_loaded =
+        !table.family.starts_with(kMonthPrefix) &&
+        table.family != kFamilyNames[static_cast<std::size_t>(Family::idempotency)];
+    const bool is_read = access == Access::read_only || is_loaded;
+    const rocksdb::Status status =
+        check_table(env, table, is_read ? TableCheck::whole : TableCheck::end);
+    if (status.ok()) continue;
+    return std::unexpected(
+        OpenError{open_error_of(status).code,
+                  fmt::format("{} of {}: {}", table.path, table.family, status.ToString())});
+  }
+  return {};
+}
+
 }  // namespace
 
 StoreError error_of(const rocksdb::Status& status) {
@@ -140,9 +162,13 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
       if (!made.ok()) return std::unexpected(open_error_of(made));
     }
   }
-  // Before RocksDB, which takes damage in a log for its end and goes on without what is behind it.
+  // Before RocksDB, which takes damage in a log for its end and goes on without what is behind it,
+  // and ends the process at some of it in a table.
   if (listed.ok()) {
     if (auto checked = check_logs(*database->env_, options.path); !checked) {
+      return std::unexpected(checked.error());
+    }
+    if (auto checked = check_tables(*database->env_, options.path, access); !checked) {
       return std::unexpected(checked.error());
     }
   }
@@ -150,48 +176,10 @@ std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksSt
   if (auto opened = database->open_families(options.path, access, std::move(names)); !opened) {
     return std::unexpected(opened.error());
   }
-  if (auto checked = database->check_tables(access); !checked) {
-    return std::unexpected(checked.error());
-  }
   if (auto checked = database->check_layout(access); !checked) {
     return std::unexpected(checked.error());
   }
   return database;
-}
-
-std::expected<void, OpenError> Database::check_tables(Access access) const {
-  // A compaction may end meanwhile, and what it replaced must stay to be read.
-  if (access == Access::write) {
-    if (const auto held = db_->DisableFileDeletions(); !held.ok()) {
-      return std::unexpected(open_error_of(held));
-    }
-  }
-  const auto checked = check_live_tables(access);
-  if (access == Access::write) {
-    if (const auto freed = db_->EnableFileDeletions(false); !freed.ok()) {
-      return std::unexpected(open_error_of(freed));
-    }
-  }
-  return checked;
-}
-
-std::expected<void, OpenError> Database::check_live_tables(Access access) const {
-  std::vector<rocksdb::LiveFileMetaData> files;
-  db_->GetLiveFilesMetaData(&files);
-  for (const rocksdb::LiveFileMetaData& file : files) {
-    const std::string& family = file.column_family_name;
-    const bool is_scanned_at_start =
-        !family.starts_with(kMonthPrefix) &&
-        family != kFamilyNames[static_cast<std::size_t>(Family::idempotency)];
-    if (access == Access::write && !is_scanned_at_start) continue;
-    const rocksdb::Status status = check_table(*env_, file);
-    if (!status.ok()) {
-      return std::unexpected(
-          OpenError{open_error_of(status).code,
-                    fmt::format("{} of {}: {}", file.name, family, status.ToString())});
-    }
-  }
-  return {};
 }
 
 std::expected<void, OpenError> Database::open_families(const std::string& path, Access access,

@@ -97,11 +97,6 @@ class Database {
            rocksdb::Env* env);
   std::expected<void, OpenError> open_families(const std::string& path, Access access,
                                                std::vector<std::string> names);
-  /// Reads through the tables that a start scans, or all of them where they are only read, so that
-  /// damage is found at the start, not when its record is needed, wherever in a table it is.
-  std::expected<void, OpenError> check_tables(Access access) const;
-  /// The same, while no file is deleted.
-  std::expected<void, OpenError> check_live_tables(Access access) const;
   std::expected<void, OpenError> check_layout(Access access);
   std::expected<void, OpenError> check_seal(Access access) const;
 

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <rocksdb/env.h>
 
-#include "adapters/rocksdb/live_logs.h"
+#include "adapters/rocksdb/live_files.h"
 #include "adapters/rocksdb/log_records.h"
 
 namespace penstock::rocksdb_store {
@@ -162,10 +162,10 @@ bool LogScan::follows(const Fragment& fragment, const Damage& damage) const {
 }  // namespace
 
 std::expected<void, OpenError> check_logs(rocksdb::Env& env, const std::string& path) {
-  const auto logs = live_logs(env, path);
-  if (!logs) return std::unexpected(unreadable(path, logs.error()));
+  const auto files = live_files(env, path);
+  if (!files) return std::unexpected(unreadable(path, files.error()));
   LogScan scan(env);
-  for (const std::string& log : *logs) {
+  for (const std::string& log : files->logs) {
     if (auto done = scan.scan(log); !done) return done;
   }
   return {};

@@ -21,7 +21,7 @@ namespace penstock::rocksdb_store {
 /// one that was due there), since an earlier start has cut it off already. Logs that the manifest
 /// says are flushed are neither replayed nor judged.
 ///
-/// A manifest that is damaged, and not torn, is store_corrupt as well (live_logs.h).
+/// A manifest that is damaged, and not torn, is store_corrupt as well (live_files.h).
 ///
 /// Reads the logs once, and writes nothing. Fails with store_failed where a file cannot be read.
 std::expected<void, OpenError> check_logs(rocksdb::Env& env, const std::string& path);

@@ -15,7 +15,7 @@
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
 
-#include "adapters/rocksdb/live_logs.h"
+#include "adapters/rocksdb/live_files.h"
 #include "adapters/rocksdb/log_records.h"
 #include "adapters/rocksdb/temporary_directory.h"
 
@@ -125,7 +125,7 @@ TEST_F(LogScanTest, LogsThatRocksdbWrotePass) {
   for (int i = 0; i < 40; ++i) write(random() % 30'000);
   close();
   expect_passed();
-  ASSERT_THAT(live_logs(*rocksdb::Env::Default(), path).value(), SizeIs(2));
+  ASSERT_THAT(live_files(*rocksdb::Env::Default(), path).value().logs, SizeIs(2));
 }
 
 // The fragments of the format meet the end of a block at every distance from it.
@@ -324,7 +324,7 @@ TEST_F(LogScanTest, ALogThatIsFlushedIsNotJudged) {
   ASSERT_THAT(logs(), SizeIs(1));
   // A power cut may bring the name of a removed file back.
   replace(log, torn);
-  EXPECT_EQ(live_logs(*rocksdb::Env::Default(), path).value(),
+  EXPECT_EQ(live_files(*rocksdb::Env::Default(), path).value().logs,
             std::vector<std::string>{logs().back()});
   expect_passed();
   replace(log, flipped(torn, 0));
@@ -350,7 +350,7 @@ TEST_F(LogScanTest, ATornTailThatALaterLogGoesOnFromPasses) {
   fs::remove_all(path);
   fs::rename(before, path);
   replace(path + "/" + later_name, later);
-  ASSERT_THAT(live_logs(*rocksdb::Env::Default(), path).value(), SizeIs(2));
+  ASSERT_THAT(live_files(*rocksdb::Env::Default(), path).value().logs, SizeIs(2));
   expect_passed();
   // It does not go on from one record earlier.
   replace(log, whole.substr(0, last.begin - 3));

@@ -5,6 +5,8 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -17,6 +19,7 @@
 
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/keys.h"
+#include "adapters/rocksdb/live_files.h"
 #include "adapters/rocksdb/rocks_store.h"
 #include "adapters/rocksdb/state_codec.h"
 #include "adapters/rocksdb/store_dump.h"
@@ -32,7 +35,6 @@ using domain::Duration;
 using domain::ErrorCode;
 using domain::OrderId;
 using store_contract::OrderBuilder;
-using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -178,15 +180,27 @@ class DamagedTables : public RocksRecoveryTest {
     std::vector<rocksdb::LiveFileMetaData> files;
     db.GetLiveFilesMetaData(&files);
     for (const auto& file : files) {
-      if (file.column_family_name == "tenants") tables.push_back(file);
+      if (file.column_family_name == "tenants") levels.insert(file.level);
+    }
+    for (const LiveTable& table : live_tables()) {
+      if (table.family == "tenants") tables.push_back(table);
     }
   }
-  void flip(const std::string& table, std::size_t at) const {
-    std::fstream file(options.path + table, std::ios::binary | std::ios::in | std::ios::out);
+  std::vector<LiveTable> live_tables() const {
+    return live_files(*rocksdb::Env::Default(), options.path).value().tables;
+  }
+  static void flip(const LiveTable& table, std::size_t at) {
+    std::fstream file(table.path, std::ios::binary | std::ios::in | std::ios::out);
     file.seekg(static_cast<std::streamoff>(at));
     const auto byte = static_cast<char>(file.get() ^ 1 << at % 8);
     file.seekp(static_cast<std::streamoff>(at));
     file.put(byte);
+  }
+  static std::string noise_of(std::size_t size) {
+    std::mt19937_64 random(20261123);
+    std::string noise(size, '\0');
+    for (char& c : noise) c = static_cast<char>(random());
+    return noise;
   }
   /// A flip in each block of a table, whatever it is of, and in its last byte.
   static std::vector<std::size_t> places_in(std::size_t size) {
@@ -197,26 +211,26 @@ class DamagedTables : public RocksRecoveryTest {
     return places;
   }
 
-  std::vector<rocksdb::LiveFileMetaData> tables;
+  std::vector<LiveTable> tables;
+  std::set<int> levels;
 };
 
 TEST_F(DamagedTables, AreRefusedByAStartAndADumpWhereverTheyAreDamaged) {
   ASSERT_EQ(tables.size(), 3U);
+  ASSERT_EQ(levels.size(), 1U);
   for (const auto& table : tables) {
-    EXPECT_EQ(table.level, tables.front().level);
     for (const std::size_t at : places_in(table.size)) {
-      SCOPED_TRACE(::testing::Message() << "byte " << at << " of " << table.name);
-      flip(table.name, at);
+      SCOPED_TRACE(::testing::Message() << "byte " << at << " of " << table.path);
+      flip(table, at);
       const auto opened = RocksStore::open(options);
       ASSERT_FALSE(opened);
       EXPECT_EQ(opened.error().code, ErrorCode::store_corrupt);
-      // RocksDB names its manifest where the properties of a table are out of order.
-      EXPECT_THAT(opened.error().detail, AnyOf(HasSubstr(table.name), HasSubstr("properties")));
+      EXPECT_THAT(opened.error().detail, HasSubstr(table.path));
       DeadLetters visitor;
       const auto dumped = dump(options.path, visitor);
       ASSERT_FALSE(dumped);
       EXPECT_EQ(dumped.error().code, ErrorCode::store_corrupt);
-      flip(table.name, at);
+      flip(table, at);
     }
   }
   open();
@@ -227,33 +241,81 @@ TEST_F(DamagedTables, AreRefusedByAStartAndADumpWhereverTheyAreDamaged) {
 TEST_F(DamagedTables, AreReportedByAScanThatComesToThem) {
   for (const auto& table : tables) {
     const auto database = Database::open(options, Access::read_only, nullptr).value();
-    flip(table.name, 4);
+    flip(table, 4);
     int found = 0;
     const std::unique_ptr<rocksdb::Iterator> all(
         database->db().NewIterator(scan_options(), database->handle(Family::tenants)));
     for (all->SeekToFirst(); all->Valid(); all->Next()) ++found;
-    EXPECT_TRUE(all->status().IsCorruption()) << table.name << ": " << found << " of 3 found";
-    flip(table.name, 4);
+    EXPECT_TRUE(all->status().IsCorruption()) << table.path << ": " << found << " of 3 found";
+    flip(table, 4);
   }
+}
+
+TEST_F(DamagedTables, AreFoundByACheckOfTheirEndWhereTheyAreDamagedThere) {
+  rocksdb::Env& env = *rocksdb::Env::Default();
+  LiveTable table = tables.back();
+  ASSERT_LT(table.size, kTableEndBytes);
+  EXPECT_TRUE(check_table(env, table, TableCheck::end).ok());
+  flip(table, table.size - 60);
+  EXPECT_TRUE(check_table(env, table, TableCheck::end).IsCorruption());
 }
 
 // What an earlier version wrote, whose tables have no checksum on record.
 TEST_F(DamagedTables, AreFoundByTheChecksumsOfTheirBlocksWhereThatIsAllThereIs) {
-  rocksdb::LiveFileMetaData table = tables.back();
-  EXPECT_TRUE(check_table(*rocksdb::Env::Default(), table).ok());
-  EXPECT_NE(table.file_checksum, "");
-  table.file_checksum.clear();
-  table.file_checksum_func_name = rocksdb::kUnknownFileChecksumFuncName;
-  EXPECT_TRUE(check_table(*rocksdb::Env::Default(), table).ok());
-  flip(table.name, 4);
-  EXPECT_TRUE(check_table(*rocksdb::Env::Default(), table).IsCorruption());
+  rocksdb::Env& env = *rocksdb::Env::Default();
+  LiveTable table = tables.back();
+  EXPECT_TRUE(check_table(env, table, TableCheck::whole).ok());
+  EXPECT_NE(table.checksum, "");
+  table.checksum.clear();
+  table.checksum_name = rocksdb::kUnknownFileChecksumFuncName;
+  EXPECT_TRUE(check_table(env, table, TableCheck::whole).ok());
+  flip(table, 4);
+  EXPECT_TRUE(check_table(env, table, TableCheck::whole).IsCorruption());
 }
 
 TEST_F(DamagedTables, AreNotedAsTooShortOrTooLong) {
   for (const std::size_t size : {tables[0].size - 1, tables[0].size + 1}) {
-    fs::resize_file(options.path + tables[0].name, size);
-    EXPECT_TRUE(check_table(*rocksdb::Env::Default(), tables[0]).IsCorruption());
+    fs::resize_file(tables[0].path, size);
+    EXPECT_TRUE(check_table(*rocksdb::Env::Default(), tables[0], TableCheck::end).IsCorruption());
   }
+}
+
+// RocksDB reads the properties of a table before their checksum, and ends the process at a count
+// that cannot be. A start reads the ends of tables that it does not load as well.
+TEST_F(DamagedTables, OfKeysAreRefusedForWhatRocksdbReadsFirst) {
+  {
+    const auto database = Database::open(options, Access::write, nullptr).value();
+    rocksdb::ColumnFamilyHandle* family = database->handle(Family::idempotency);
+    WriteSet writes;
+    const std::string noise = noise_of(20'000);
+    writes.put(family, "key", noise);
+    ASSERT_TRUE(database->write(writes));
+    ASSERT_TRUE(database->db().Flush({}, family).ok());
+  }
+  open();
+  store.reset();
+  int found = 0;
+  for (const LiveTable& table : live_tables()) {
+    if (table.family != "idempotency") continue;
+    ++found;
+    flip(table, 10);
+    open();  // which leaves the rest of the table to who needs it
+    store.reset();
+    DeadLetters visitor;
+    const auto dumped = dump(options.path, visitor);
+    ASSERT_FALSE(dumped);
+    EXPECT_THAT(dumped.error().detail, HasSubstr("not those that were written"));
+    flip(table, 10);
+    ASSERT_GT(table.size, 2 * kTableEndBytes);
+    for (std::size_t at = table.size - kTableEndBytes; at < table.size; at += 97) {
+      flip(table, at);
+      const auto opened = RocksStore::open(options);
+      ASSERT_FALSE(opened) << at;
+      EXPECT_EQ(opened.error().code, ErrorCode::store_corrupt);
+      flip(table, at);
+    }
+  }
+  EXPECT_EQ(found, 1);
 }
 
 }  // namespace

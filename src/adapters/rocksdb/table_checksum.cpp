@@ -1,7 +1,10 @@
 #include "adapters/rocksdb/table_checksum.h"
 
-#include <cstdint>
+#include <algorithm>
+#include <expected>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -14,22 +17,35 @@ namespace penstock::rocksdb_store {
 namespace {
 
 /// Stored in the manifest beside each checksum: what it is called never changes its meaning.
-constexpr const char* kChecksumName = "penstock.crc32c";
+constexpr const char* kChecksumName = "penstock.crc32c-of-all-and-end";
 constexpr std::size_t kReadBytes = 256U << 10;
 
-std::string stored_form(std::uint32_t crc) {
-  return fmt::format("{:08x}", crc);
-}
+/// Takes a table from its beginning to its end.
+class Checksums {
+ public:
+  void take(std::string_view bytes) {
+    all_ = crc32c(all_, bytes);
+    if (bytes.size() >= kTableEndBytes) end_.clear();
+    end_ += bytes.substr(bytes.size() - std::min(bytes.size(), kTableEndBytes));
+    if (end_.size() > kTableEndBytes) end_.erase(0, end_.size() - kTableEndBytes);
+  }
+  std::string all() const { return fmt::format("{:08x}", all_); }
+  std::string end() const { return fmt::format("{:08x}", crc32c(0, end_)); }
+
+ private:
+  std::uint32_t all_ = 0;
+  std::string end_;
+};
 
 class TableChecksum final : public rocksdb::FileChecksumGenerator {
  public:
-  void Update(const char* data, std::size_t size) override { crc_ = crc32c(crc_, {data, size}); }
+  void Update(const char* data, std::size_t size) override { sums_.take({data, size}); }
   void Finalize() override {}
-  std::string GetChecksum() const override { return stored_form(crc_); }
+  std::string GetChecksum() const override { return sums_.all() + sums_.end(); }
   const char* Name() const override { return kChecksumName; }
 
  private:
-  std::uint32_t crc_ = 0;
+  Checksums sums_;
 };
 
 class TableChecksums final : public rocksdb::FileChecksumGenFactory {
@@ -49,37 +65,49 @@ rocksdb::Status check_blocks(rocksdb::Env& env, const std::string& path) {
   return opened.ok() ? reader.VerifyChecksum() : opened;
 }
 
+/// The checksums of a table from `offset` on.
+std::expected<Checksums, rocksdb::Status> read_from(rocksdb::Env& env, const std::string& path,
+                                                    std::uint64_t offset) {
+  std::unique_ptr<rocksdb::SequentialFile> file;
+  rocksdb::Status status = env.NewSequentialFile(path, &file, rocksdb::EnvOptions());
+  if (status.ok() && offset > 0) status = file->Skip(offset);
+  if (!status.ok()) return std::unexpected(std::move(status));
+  std::vector<char> room(kReadBytes);
+  Checksums sums;
+  while (true) {
+    rocksdb::Slice read;
+    status = file->Read(room.size(), &read, room.data());
+    if (!status.ok()) return std::unexpected(std::move(status));
+    if (read.empty()) return sums;
+    sums.take(read.ToStringView());
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<rocksdb::FileChecksumGenFactory> table_checksums() {
   return std::make_shared<TableChecksums>();
 }
 
-rocksdb::Status check_table(rocksdb::Env& env, const rocksdb::LiveFileMetaData& table) {
-  const std::string path = table.db_path + table.name;
-  if (table.file_checksum_func_name != kChecksumName) return check_blocks(env, path);
-  std::unique_ptr<rocksdb::SequentialFile> file;
-  rocksdb::Status status = env.NewSequentialFile(path, &file, rocksdb::EnvOptions());
-  if (!status.ok()) return status;
-  std::vector<char> room(kReadBytes);
-  std::uint32_t crc = 0;
+rocksdb::Status check_table(rocksdb::Env& env, const LiveTable& table, TableCheck check) {
   std::uint64_t size = 0;
-  while (true) {
-    rocksdb::Slice read;
-    status = file->Read(room.size(), &read, room.data());
-    if (!status.ok()) return status;
-    if (read.empty()) break;
-    crc = crc32c(crc, {read.data(), read.size()});
-    size += read.size();
-  }
+  const rocksdb::Status found = env.GetFileSize(table.path, &size);
+  if (!found.ok()) return found;
   if (size != table.size) {
     return rocksdb::Status::Corruption(
         fmt::format("the table has {} bytes, {} are recorded", size, table.size));
   }
-  if (stored_form(crc) != table.file_checksum) {
-    return rocksdb::Status::Corruption("the bytes of the table are not those that were written");
+  const bool is_whole = check == TableCheck::whole;
+  if (table.checksum_name != kChecksumName) {
+    return is_whole ? check_blocks(env, table.path) : rocksdb::Status();
   }
-  return {};
+  const std::uint64_t end_at = size - std::min<std::uint64_t>(size, kTableEndBytes);
+  const auto sums = read_from(env, table.path, is_whole ? 0 : end_at);
+  if (!sums) return sums.error();
+  const bool is_sound = is_whole ? sums->all() + sums->end() == table.checksum
+                                 : table.checksum.ends_with(sums->end());
+  if (is_sound) return {};
+  return rocksdb::Status::Corruption("the bytes of the table are not those that were written");
 }
 
 }  // namespace penstock::rocksdb_store

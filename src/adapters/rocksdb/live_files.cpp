@@ -1,4 +1,4 @@
-#include "adapters/rocksdb/live_logs.h"
+#include "adapters/rocksdb/live_files.h"
 
 #include <algorithm>
 #include <charconv>
@@ -40,6 +40,10 @@ constexpr std::uint64_t kSkippableField = 1U << 13;
 /// What follows the fixed part of kNewFile, up to kEndOfFile.
 constexpr std::uint64_t kEndOfFile = 1;
 constexpr std::uint64_t kMinLogNumberOfFile = 3;
+constexpr std::uint64_t kChecksumOfFile = 7;
+constexpr std::uint64_t kChecksumNameOfFile = 8;
+/// The family that every database has; nothing adds it.
+constexpr std::string_view kFirstFamily = "default";
 
 std::uint64_t fixed64(std::string_view bytes) {
   std::uint64_t value = 0;
@@ -49,59 +53,95 @@ std::uint64_t fixed64(std::string_view bytes) {
   return value;
 }
 
-/// Takes a new file off the edit; what it says of the first log, if it does.
-std::optional<std::uint64_t> read_new_file(ByteReader& in) {
-  for (int number = 0; number < 3; ++number) in.varint();  // level, number, size
-  in.text();                                               // first and last key
+/// A table as a manifest names it.
+struct NewFile {
+  std::uint64_t number = 0;
+  std::uint64_t family = 0;
+  LiveTable table;
+  std::optional<std::uint64_t> first_log;  ///< that is kept from here on
+};
+
+NewFile read_new_file(ByteReader& in) {
+  NewFile file;
+  in.varint();  // level
+  file.number = in.varint();
+  file.table.size = in.varint();
+  in.text();  // first and last key
   in.text();
   in.varint();  // first and last sequence number
   in.varint();
-  std::optional<std::uint64_t> first;
   for (auto tag = in.varint(); in.ok() && tag != kEndOfFile; tag = in.varint()) {
     const std::string_view bytes = in.text();
-    if (tag == kMinLogNumberOfFile && bytes.size() == sizeof(std::uint64_t)) first = fixed64(bytes);
+    if (tag == kMinLogNumberOfFile && bytes.size() == sizeof(std::uint64_t)) {
+      file.first_log = fixed64(bytes);
+    }
+    if (tag == kChecksumOfFile) file.table.checksum = bytes;
+    if (tag == kChecksumNameOfFile) file.table.checksum_name = bytes;
   }
-  return first;
+  return file;
 }
 
-/// What the edits of a manifest say of the logs.
-class LogNumbers {
+/// What the edits of a manifest say of the files.
+class Manifest {
  public:
   void apply(std::string_view edit);
   /// The number of the first log to replay: the families have flushed the ones before it.
-  std::uint64_t first() const {
+  std::uint64_t first_log() const {
     std::uint64_t unflushed = std::numeric_limits<std::uint64_t>::max();
-    for (const auto& [family, log] : of_family_) unflushed = std::min(unflushed, log);
-    return of_family_.empty() ? first_kept_ : std::max(first_kept_, unflushed);
+    for (const auto& [number, family] : families_) {
+      unflushed = std::min(unflushed, family.first_log);
+    }
+    return families_.empty() ? first_kept_ : std::max(first_kept_, unflushed);
   }
+  std::vector<LiveTable> tables(const std::string& path) const;
 
  private:
+  struct Family {
+    std::string name = std::string(kFirstFamily);
+    std::uint64_t first_log = 0;  ///< the first with unflushed data
+  };
+  struct Edit;
+
+  void finish(Edit& edit);
+
   std::uint64_t first_kept_ = 0;
-  std::map<std::uint64_t, std::uint64_t> of_family_;  ///< the first with unflushed data
+  std::map<std::uint64_t, Family> families_;
+  std::map<std::uint64_t, NewFile> files_;  ///< by number
 };
 
-void LogNumbers::apply(std::string_view edit) {
-  ByteReader in(edit);
+struct Manifest::Edit {
   std::uint64_t family = 0;
   std::uint64_t log = 0;
-  bool is_dropped = false;
+  bool drops_family = false;
+  std::string name;  ///< of a family that is added
+  std::vector<std::uint64_t> deleted;
+  std::vector<NewFile> added;
+};
+
+void Manifest::apply(std::string_view bytes) {
+  ByteReader in(bytes);
+  Edit edit;
   while (in.ok() && in.remaining() > 0) {
     const std::uint64_t field = in.varint();
     switch (field) {
       case kLogNumber:
-        log = in.varint();
+        edit.log = in.varint();
         break;
       case kColumnFamily:
-        family = in.varint();
+        edit.family = in.varint();
         break;
       case kColumnFamilyDrop:
-        is_dropped = true;
+        edit.drops_family = true;
         break;
       case kMinLogNumberToKeep:
         first_kept_ = std::max(first_kept_, in.varint());
         break;
       case kNewFile:
-        first_kept_ = std::max(first_kept_, read_new_file(in).value_or(0));
+        edit.added.push_back(read_new_file(in));
+        break;
+      case kDeletedFile:
+        in.varint();  // level
+        edit.deleted.push_back(in.varint());
         break;
       case kNextFileNumber:
       case kLastSequence:
@@ -110,16 +150,14 @@ void LogNumbers::apply(std::string_view edit) {
       case kInAtomicGroup:
         in.varint();
         break;
-      case kDeletedFile:
-        in.varint();
-        in.varint();
-        break;
       case kCompactCursor:
         in.varint();
         in.text();
         break;
-      case kComparator:
       case kColumnFamilyAdd:
+        edit.name = in.text();
+        break;
+      case kComparator:
         in.text();
         break;
       default:
@@ -128,9 +166,35 @@ void LogNumbers::apply(std::string_view edit) {
         in.text();
     }
   }
-  std::uint64_t& first = of_family_[family];
-  first = std::max(first, log);
-  if (is_dropped) of_family_.erase(family);
+  finish(edit);
+}
+
+void Manifest::finish(Edit& edit) {
+  Family& family = families_[edit.family];
+  family.first_log = std::max(family.first_log, edit.log);
+  if (!edit.name.empty()) family.name = edit.name;
+  // A table that moves to another level is deleted and added by one edit.
+  for (const std::uint64_t number : edit.deleted) files_.erase(number);
+  for (NewFile& file : edit.added) {
+    first_kept_ = std::max(first_kept_, file.first_log.value_or(0));
+    file.family = edit.family;
+    files_[file.number] = std::move(file);
+  }
+  if (!edit.drops_family) return;
+  families_.erase(edit.family);
+  std::erase_if(files_, [&](const auto& file) { return file.second.family == edit.family; });
+}
+
+std::vector<LiveTable> Manifest::tables(const std::string& path) const {
+  std::vector<LiveTable> tables;
+  for (const auto& [number, file] : files_) {
+    LiveTable table = file.table;
+    table.path = fmt::format("{}/{:06}.sst", path, number);
+    const auto family = families_.find(file.family);
+    if (family != families_.end()) table.family = family->second.name;
+    tables.push_back(std::move(table));
+  }
+  return tables;
 }
 
 rocksdb::Status check_end(LogReader& reader, const std::string& manifest) {
@@ -143,15 +207,14 @@ rocksdb::Status check_end(LogReader& reader, const std::string& manifest) {
       fmt::format("the record at offset {} of {} is damaged", offset, manifest));
 }
 
-std::expected<std::uint64_t, rocksdb::Status> first_log(rocksdb::Env& env,
-                                                        const std::string& path) {
+std::expected<Manifest, rocksdb::Status> read_manifest(rocksdb::Env& env, const std::string& path) {
   std::string name;
   rocksdb::Status status = rocksdb::ReadFileToString(&env, path + "/CURRENT", &name);
   if (!status.ok()) return std::unexpected(std::move(status));
   while (name.ends_with('\n')) name.pop_back();
   auto reader = LogReader::open(env, path + "/" + name);
   if (!reader) return std::unexpected(reader.error());
-  LogNumbers numbers;
+  Manifest manifest;
   std::string edit;
   while (true) {
     const auto position = reader->next();
@@ -161,12 +224,12 @@ std::expected<std::uint64_t, rocksdb::Status> first_log(rocksdb::Env& env,
       if (!status.ok()) return std::unexpected(std::move(status));
     }
     // RocksDB forgets an edit that was cut off as well.
-    if (*position != LogPosition::fragment) return numbers.first();
+    if (*position != LogPosition::fragment) return manifest;
     const Fragment& fragment = reader->fragment();
     if (fragment.begins_record()) edit.clear();
     edit += fragment.payload;
     if (fragment.type == FragmentType::full || fragment.type == FragmentType::last) {
-      numbers.apply(edit);
+      manifest.apply(edit);
     }
   }
 }
@@ -183,23 +246,21 @@ std::optional<std::uint64_t> number_of_log(std::string_view name) {
 
 }  // namespace
 
-std::expected<std::vector<std::string>, rocksdb::Status> live_logs(rocksdb::Env& env,
-                                                                   const std::string& path) {
-  const auto first = first_log(env, path);
-  if (!first) return std::unexpected(first.error());
+std::expected<LiveFiles, rocksdb::Status> live_files(rocksdb::Env& env, const std::string& path) {
+  const auto manifest = read_manifest(env, path);
+  if (!manifest) return std::unexpected(manifest.error());
   std::vector<std::string> names;
   rocksdb::Status status = env.GetChildren(path, &names);
   if (!status.ok()) return std::unexpected(std::move(status));
-  std::vector<std::pair<std::uint64_t, std::string>> logs;
+  const std::uint64_t first = manifest->first_log();
+  std::map<std::uint64_t, std::string> logs;
   for (const std::string& name : names) {
     const auto number = number_of_log(name);
-    if (number && *number >= *first) logs.emplace_back(*number, fmt::format("{}/{}", path, name));
+    if (number && *number >= first) logs[*number] = fmt::format("{}/{}", path, name);
   }
-  std::ranges::sort(logs);
-  std::vector<std::string> paths;
-  paths.reserve(logs.size());
-  for (auto& [number, log] : logs) paths.push_back(std::move(log));
-  return paths;
+  LiveFiles files{.logs = {}, .tables = manifest->tables(path)};
+  for (auto& [number, log] : logs) files.logs.push_back(std::move(log));
+  return files;
 }
 
 }  // namespace penstock::rocksdb_store
