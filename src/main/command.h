@@ -22,6 +22,8 @@ void add_check(CLI::App& app, Action& action);
 void add_copy(CLI::App& app, Action& action);
 void add_simulate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
+/// Under `bench`.
+void add_bench_partitions(CLI::App& bench, Action& action);
 void add_demo(CLI::App& app, Action& action);
 void add_orders(CLI::App& app, Action& action);
 void add_dead_letters(CLI::App& app, Action& action);

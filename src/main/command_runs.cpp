@@ -153,7 +153,11 @@ void add_bench(CLI::App& app, Action& action) {
   auto const batch = std::make_shared<int>(1);
   command->add_option("--batch", *batch, "orders a request")->check(CLI::Range(1, 1));
   command->add_flag("--silent", flags->silent, "no line a second");
-  command->callback([&action, flags, batch] { action = [flags] { return run_bench(*flags); }; });
+  add_bench_partitions(*command, action);
+  command->callback([&action, flags, batch, command] {
+    // It is called behind its subcommand too, whose action stays.
+    if (command->get_subcommands().empty()) action = [flags] { return run_bench(*flags); };
+  });
 }
 
 }  // namespace penstock::main
