@@ -16,6 +16,8 @@ import database
 import crash
 import harness
 from database import Database
+from harness import expect, order_body, wait_until
+from webhooks import SECRET
 
 options = crash.options
 HISTORIES = 3
@@ -170,6 +172,81 @@ class Abandoned(database.SharedTest):
         self.assertIn("this store is not empty", refused.stderr)
         server = self.ground.server()  # the source was not sealed
         self.assertEqual(server.terminate(), 0)
+
+
+class Shown(harness.ProgramTest):
+    """What the API shows of a store, before and after."""
+
+    def setUp(self):
+        super().setUp()
+        self.database = Database(self.ground)
+        self.addCleanup(self.database.close)
+        self.url = self.database.url()
+
+    def server(self, *flags):
+        return self.ground.server("--retry-base", "10ms", "--retry-cap", "20ms",
+                                  "--webhook-allow-private", *flags)
+
+    def fill(self, client):
+        """Orders of every end, one that waits as a dead letter, and a webhook that nobody takes."""
+        client.set_stock("PLENTY", 1000)
+        client.set_stock("SCARCE", 1)
+        closed = f"http://127.0.0.1:{harness.free_port()}/ends"
+        expect(client.put("/tenants/told", {
+            "rate_per_second": 0.5, "burst": 7, "weight": 3, "guarantee_per_second": 0.25,
+            "webhook": {"url": closed, "secret": SECRET}}), 200)
+        client.set_stock("PLENTY", 50, tenant="told")
+        bodies = [order_body("PLENTY", quantity=2, metadata={"note": "\u00e4 \u2603 ''"}),
+                  order_body("PLENTY", method="pm_decline"), order_body("SCARCE", quantity=2),
+                  order_body("PLENTY", tenant_id="told"), order_body("PLENTY", method="pm_fail")]
+        placed = [client.place(body, headers={"Idempotency-Key": f"key-{number}"})
+                  for number, body in enumerate(bodies)]
+        ids = [reply.json()["order_id"] for reply in placed]
+        for order in ids[:-1]:
+            client.ended(order)
+        client.until(ids[-1], lambda order: order["dead_letter"], "is a dead letter")
+        wait_until(lambda: any(event["reason"] == "delivery-failed"
+                               for event in client.events(ids[3])), "a delivery failed")
+        return list(zip(bodies, placed, ids))
+
+    def shown(self, client, orders):
+        paths = ["/orders?limit=500", "/orders?tenant_id=told", "/dead-letters", "/tenants",
+                 "/tenants/told", "/inventory/PLENTY", "/inventory/SCARCE",
+                 "/inventory/PLENTY?tenant_id=told", "/owed-refunds"]
+        paths += [f"/orders/{order}{part}" for _, _, order in orders
+                  for part in ("", "/events", "/receipt")]
+        replies = {path: client.get(path) for path in paths}
+        return {path: (reply.status, reply.body) for path, reply in replies.items()
+                if reply.status != 404}
+
+    def test_the_new_store_shows_what_the_old_one_showed(self):
+        server = self.server()
+        client = server.client()
+        orders = self.fill(client)
+        client.close()
+        self.assertEqual(server.terminate(), 0)
+        server = self.server()
+        client = server.client()
+        before = self.shown(client, orders)
+        client.close()
+        server.kill()
+        done = self.ground.run("copy", "--from", f"rocksdb:{self.ground.path / 'data'}", "--to",
+                               self.url)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        server = self.server("--store", self.url)
+        client = server.client()
+        after = self.shown(client, orders)
+        self.assertGreaterEqual(len(before), 20)
+        self.assertEqual(set(before), set(after))
+        for path, shown in before.items():
+            self.assertEqual(after[path], shown, path)
+        for number, (body, placed, _) in enumerate(orders):
+            again = client.place(body, headers={"Idempotency-Key": f"key-{number}"})
+            self.assertEqual(again.headers.get("idempotent-replayed"), "true", number)
+            self.assertEqual(again.body, placed.body)
+        client.close()
+        self.assertEqual(server.terminate(), 0)
+        self.ground.check(store=("--store", self.url))
 
 
 if __name__ == "__main__":
