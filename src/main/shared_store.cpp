@@ -35,6 +35,9 @@ StageBits bits_of(const pipeline::Stages& stages) {
 constexpr StageBits kAllStages = bit_of(Stage::inventory) | bit_of(Stage::payment) |
                                  bit_of(Stage::fulfillment) | bit_of(Stage::notification);
 
+/// How long a stage that had no more work is left alone, unless there are news of it.
+constexpr domain::Duration kEmptyPause = domain::Duration::milliseconds(20);
+
 postgres_store::GatewayHold hold_of(const GatewayChoice& gateway) {
   if (std::holds_alternative<SandboxInProcess>(gateway)) return postgres_store::GatewayHold::alone;
   if (std::holds_alternative<GatewayUrl>(gateway)) return postgres_store::GatewayHold::shared;
@@ -64,6 +67,7 @@ class OpenSharedStore final : public OpenStore {
          .reader_connections = options_.http_threads + kOwnReaders,
          .reachability_changed = [this](bool is_back,
                                         std::string_view why) { tell_reachability(is_back, why); },
+         .empty_pause = kEmptyPause,
          .work_stored = [this](StageBits stages) { announce(stages); }});
     if (!opened) {
       log_.write(LogLevel::error, "the store does not open",
@@ -88,7 +92,10 @@ class OpenSharedStore final : public OpenStore {
         // Whoever runs a stage finds its own work by itself; ends are waited for anywhere.
         .announced = (kAllStages & ~own) | bit_of(Stage::notification),
         .wanted = own | (options_.role == Role::server ? bit_of(Stage::notification) : 0),
-        .wake = hooks_.wake});
+        .wake = [this] {
+          store_->expect_work();
+          hooks_.wake();
+        }});
     housekeeper_.emplace(
         postgres_store::HousekeeperOptions{
             .connection = connection_options("penstock housekeeper " + options_.node),

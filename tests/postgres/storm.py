@@ -1,7 +1,8 @@
 """Orders on a shared database while its processes are killed and it is itself restarted: whatever
 was acknowledged ends exactly once, and money and stock add up.
 
-    storm.py PENSTOCK [--restarts N] [--seed N] [--seconds N] [--workers N] [--kind processes|database]
+    storm.py PENSTOCK [--restarts N] [--seed N] [--seconds N] [--workers N]
+             [--kind processes|database]
 
 Two servers take orders in, workers run the stages, two of them payment; a gateway process loses
 replies, fails and declines. `processes`: they are killed at random moments and come back, under

@@ -19,6 +19,9 @@ using domain::Order;
 using domain::OrderId;
 using ports::StoreError;
 
+/// Terminal batches that are taken at once where the next ones are wanted soon.
+constexpr std::size_t kOutboxAhead = 8;
+
 /// Counting may take a tenth of the time at most.
 constexpr int kDepthShare = 10;
 
@@ -30,10 +33,16 @@ std::int32_t bounded(std::size_t limit) {
   return static_cast<std::int32_t>(std::min(limit, domain::limits::kMaxInFlight));
 }
 
-/// The stages that orders wait for once `commands` are stored, each as the bit of its number.
+constexpr std::uint32_t kDeliveriesBit = 1U << (domain::kStages + 1);
+
+/// The stages that orders wait for once `commands` are stored, each as the bit of its number, and
+/// whether deliveries do.
 std::uint32_t work_of(std::span<const ports::Command> commands) {
   std::uint32_t stages = 0;
   for (const ports::Command& command : commands) {
+    if (const auto* finish = std::get_if<ports::FinishTerminalBatch>(&command)) {
+      if (!finish->deliveries.empty()) stages |= kDeliveriesBit;
+    }
     const auto* commit = std::get_if<ports::Commit>(&command);
     if (const auto* accept = std::get_if<ports::Accept>(&command)) commit = &accept->commit;
     if (commit == nullptr) continue;
@@ -143,11 +152,14 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
   // Behind the commands: a commit that ends its lease makes a release without effect.
   if (auto release = release_call()) calls.push_back(*std::move(release));
   // Before the results, which move from the commands.
-  const std::uint32_t work = options_.work_stored ? work_of(commands) : 0;
+  const std::uint32_t work = work_of(commands);
   auto rows = session_.commit(std::move(calls));
   if (!rows) return std::unexpected(note(rows.error()));
   releases_.clear();
-  if (work != 0) options_.work_stored(work);
+  news_ |= work;
+  if (options_.work_stored && (work & ~kDeliveriesBit) != 0) {
+    options_.work_stored(work & ~kDeliveriesBit);
+  }
   auto results = batch.results(std::span(*rows).first(answers));
   if (!results) return std::unexpected(note_corrupt("the answer to a batch has another form"));
   return *std::move(results);
@@ -184,8 +196,21 @@ std::expected<Rows, StoreError> PostgresStore::run(const Statement& statement,
   return *std::move(rows);
 }
 
+bool PostgresStore::is_worth_asking(unsigned source) {
+  const std::uint32_t bit = 1U << source;
+  const bool has_news = (news_.fetch_and(~bit) & bit) != 0;
+  return has_news || std::chrono::steady_clock::now() >= ask_again_.at(source);
+}
+
+void PostgresStore::found_no_more(unsigned source) {
+  ask_again_.at(source) =
+      std::chrono::steady_clock::now() + std::chrono::microseconds(options_.empty_pause.us);
+}
+
 std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage stage,
                                                                    std::size_t limit, domain::Now) {
+  const auto source = static_cast<unsigned>(stage);
+  if (!is_worth_asking(source)) return std::vector<Order>{};
   std::string& last_tenant = last_tenants_.at(static_cast<std::size_t>(stage));
   const auto rows = run(statements::kClaim, Parameters()
                                                 .add(options_.node)
@@ -199,6 +224,7 @@ std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
   if (!orders->empty()) last_tenant = orders->back().tenant.str();
+  if (orders->size() < limit) found_no_more(source);
   return *std::move(orders);
 }
 
@@ -244,20 +270,38 @@ Parameters PostgresStore::taker(std::size_t limit) const {
 
 std::expected<std::vector<ports::TerminalBatch>, StoreError> PostgresStore::take_terminal_batches(
     std::size_t limit) {
-  const auto rows = run(statements::kTakeOutbox, taker(limit));
-  if (!rows) return std::unexpected(rows.error());
   std::vector<ports::TerminalBatch> taken;
+  if (taken_ahead_.empty() && is_worth_asking(kOutbox)) {
+    if (auto asked = take_ahead(limit); !asked) return std::unexpected(asked.error());
+  }
+  while (taken.size() < limit && !taken_ahead_.empty()) {
+    taken.push_back(std::move(taken_ahead_.back()));
+    taken_ahead_.pop_back();
+  }
+  return taken;
+}
+
+std::expected<void, StoreError> PostgresStore::take_ahead(std::size_t limit) {
+  // One more than is wanted tells whether there are more; without a pause nobody asks for that.
+  const bool looks_ahead = options_.empty_pause > domain::Duration{};
+  const std::size_t asked = looks_ahead ? std::max(limit + 1, kOutboxAhead) : limit;
+  const auto rows = run(statements::kTakeOutbox, taker(asked));
+  if (!rows) return std::unexpected(rows.error());
+  std::vector<ports::TerminalBatch>& taken = taken_ahead_;
   for (std::size_t row = 0; row < rows->size(); ++row) {
     auto entries = entries_from(rows->bytes(row, 1));
     if (!entries) return std::unexpected(note_corrupt("a terminal batch has another form"));
     taken.push_back({.sequence = static_cast<std::uint64_t>(rows->integer(row, 0)),
                      .entries = *std::move(entries)});
   }
-  return taken;
+  std::ranges::reverse(taken);
+  if (taken.size() < asked) found_no_more(kOutbox);
+  return {};
 }
 
 std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deliveries(
     std::size_t limit, domain::Now) {
+  if (!is_worth_asking(kDeliveries)) return std::vector<ports::Delivery>{};
   const auto rows = run(statements::kTakeDeliveries, taker(limit));
   if (!rows) return std::unexpected(rows.error());
   std::vector<ports::Delivery> taken;
@@ -267,6 +311,7 @@ std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deli
                      .tenant = domain::TenantId::unchecked(std::string(rows->bytes(row, 1))),
                      .attempt = static_cast<std::int32_t>(rows->integer(row, 2))});
   }
+  if (taken.size() < limit) found_no_more(kDeliveries);
   return taken;
 }
 
@@ -307,10 +352,17 @@ ports::StoreDepth PostgresStore::depth() const {
   return depth_;
 }
 
+void PostgresStore::ask_next_due() {
+  if (!is_worth_asking(kTimes)) return;
+  const auto rows = run(statements::kNextDue, {});
+  next_due_.reset();
+  if (rows && !rows->is_null(0, 0)) next_due_ = instant_from(rows->bytes(0, 0));
+  found_no_more(kTimes);
+}
+
 std::optional<domain::Instant> PostgresStore::next_due() const {
-  const auto rows = const_cast<PostgresStore*>(this)->run(statements::kNextDue, {});
-  if (!rows || rows->is_null(0, 0)) return std::nullopt;
-  return instant_from(rows->bytes(0, 0));
+  const_cast<PostgresStore*>(this)->ask_next_due();
+  return next_due_;
 }
 
 }  // namespace penstock::postgres_store

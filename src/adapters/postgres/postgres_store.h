@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -61,6 +63,9 @@ class PostgresStore final : public ports::OrderStore {
   std::expected<void, ports::StoreError> settled() override;
 
   const ports::OrderReader& reader() const { return reader_; }
+  /// Others stored work: the next calls ask for it whatever PostgresStoreOptions::empty_pause is.
+  /// Any thread.
+  void expect_work() { news_ = kAllNews; }
   /// False while the database does not answer. Any thread.
   bool is_reachable() const { return !reachability_.is_away(); }
 
@@ -72,8 +77,18 @@ class PostgresStore final : public ports::OrderStore {
   int backend_pid() { return session_.connection() ? session_.connection()->backend_pid() : 0; }
 
  private:
+  /// What work is asked of, by bit: the stages, the terminal batches under `notification`'s number,
+  /// then the deliveries and the times.
+  static constexpr unsigned kOutbox = domain::kStages;
+  static constexpr unsigned kDeliveries = kOutbox + 1;
+  static constexpr unsigned kTimes = kOutbox + 2;
+  static constexpr unsigned kSources = kOutbox + 3;
+  static constexpr std::uint32_t kAllNews = (1U << kSources) - 1;
+
   explicit PostgresStore(PostgresStoreOptions options);
 
+  bool is_worth_asking(unsigned source);
+  void found_no_more(unsigned source);
   std::expected<void, Failure> begin_run();
   /// One statement behind the releases that wait.
   std::expected<Rows, ports::StoreError> run(const Statement& statement,
@@ -82,6 +97,8 @@ class PostgresStore final : public ports::OrderStore {
   std::optional<Call> release_call() const;
   ports::StoreError note(const Failure& failure);
   ports::StoreError note_corrupt(const char* what);
+  std::expected<void, ports::StoreError> take_ahead(std::size_t limit);
+  void ask_next_due();
   void count_depth();
   Parameters taker(std::size_t limit) const;
 
@@ -94,6 +111,10 @@ class PostgresStore final : public ports::OrderStore {
   std::string last_failure_;
   std::vector<std::pair<domain::OrderId, domain::Instant>> releases_;
   std::vector<std::string> last_tenants_;  ///< by stage: where the next claim goes on
+  std::atomic<std::uint32_t> news_{kAllNews};
+  std::array<std::chrono::steady_clock::time_point, kSources> ask_again_{};
+  std::vector<ports::TerminalBatch> taken_ahead_;  ///< leased and not handed out, latest first
+  std::optional<domain::Instant> next_due_;        ///< as last asked
   ports::StoreDepth depth_;
   std::chrono::steady_clock::time_point depth_due_;
 };

@@ -60,8 +60,11 @@ struct PostgresStoreOptions {
   domain::Duration depth_age = domain::Duration::milliseconds(200);
   /// Told on the writer's thread when the database is away and when it is back.
   Reachability::Changed reachability_changed{};
-  /// Told on the writer's thread, after the commit, of the stages that orders then wait for, each as
-  /// the bit of its number; the bit of `notification` also says that orders ended.
+  /// What was found without more work is not asked again for this long, unless this store or
+  /// `expect_work` has news of it. Zero asks at every call.
+  domain::Duration empty_pause;
+  /// Told on the writer's thread, after the commit, of the stages that orders then wait for, each
+  /// as the bit of its number; the bit of `notification` also says that orders ended.
   std::function<void(std::uint32_t)> work_stored{};
 };
 

@@ -203,6 +203,49 @@ TEST_F(PostgresStores, TheStagesThatOrdersWaitForAreToldOnceTheyAreStored) {
                                bit(domain::Stage::notification)}));
 }
 
+TEST_F(PostgresStores, WhereThereWasNoWorkItIsAskedAgainOnNewsOrBehindThePause) {
+  PostgresStoreOptions calm = options("calm");
+  calm.empty_pause = Duration::hours(1);
+  const auto store = open(calm);
+  const auto other = open(options("other"));
+  const auto claimed = [&] {
+    return store->claim(domain::Stage::inventory, 10, {}).value().size();
+  };
+  EXPECT_EQ(claimed(), 0U);
+  EXPECT_TRUE(store->take_terminal_batches(1).value().empty());
+  store_placed(*other, order());
+  const std::uint64_t before = store->round_trips();
+  EXPECT_EQ(claimed(), 0U) << "nobody told of it, and the pause is long";
+  EXPECT_EQ(store->round_trips(), before);
+  store->expect_work();
+  EXPECT_EQ(claimed(), 1U);
+  const Order own = store_placed(*store, order());
+  EXPECT_EQ(claimed(), 1U) << "its own work needs no news";
+  apply_one<CommitResult>(*store, commit_of(own, store_contract::steps::cancel(own, now())));
+  EXPECT_EQ(store->take_terminal_batches(1).value().size(), 1U);
+  EXPECT_TRUE(store->take_terminal_batches(1).value().empty());
+}
+
+TEST_F(PostgresStores, TerminalBatchesThatAreTakenAheadAreHandedOutInTheirOrder) {
+  PostgresStoreOptions calm = options("calm");
+  calm.empty_pause = Duration::hours(1);
+  const auto store = open(calm);
+  std::vector<domain::OrderId> ended;
+  for (int number = 0; number < 12; ++number) {
+    const Order placed = store_placed(*store, order());
+    apply_one<CommitResult>(*store,
+                            commit_of(placed, store_contract::steps::cancel(placed, now())));
+    ended.push_back(placed.id);
+  }
+  std::vector<domain::OrderId> told;
+  for (int number = 0; number < 20; ++number) {
+    const auto batches = store->take_terminal_batches(1).value();
+    ASSERT_LE(batches.size(), 1U);
+    for (const auto& batch : batches) told.push_back(batch.entries.at(0).order);
+  }
+  EXPECT_EQ(told, ended);
+}
+
 TEST_F(PostgresStores, TheReaderTellsWhichOrdersEnded) {
   const auto store = open(options());
   const Order open_one = store_placed(*store, order());
