@@ -85,6 +85,22 @@ struct Group {
     if (!moves_stock) return;
     for (const domain::Item& item : stored->order.items) touch(stored->order.tenant, item.product);
   }
+  void put(const ports::PutContract& put, ports::PutOutcome outcome) {
+    if (outcome == ports::PutOutcome::stale) around.hit(Probe::stale_contract);
+    if (outcome != ports::PutOutcome::stored) return;
+    around.contracts_stored += 1;
+    const auto& webhook = put.contract.webhook;
+    const bool disabled = webhook && webhook->disabled;
+    if (disabled) around.hit(Probe::webhook_disabled);
+    occurrences.push_back(checker::ContractStored{put.tenant, put.contract.bucket, asked_at,
+                                                  content_of(put.contract),
+                                                  disabled ? endpoint_of(*webhook) : 0});
+    if (webhook && !disabled) {
+      occurrences.push_back(checker::Subscribed{put.tenant});
+    } else {
+      occurrences.push_back(checker::Unsubscribed{put.tenant});
+    }
+  }
 };
 
 const domain::Stock* stock_of(const ports::CommandResult& result) {
@@ -167,21 +183,7 @@ std::vector<checker::Occurrence> StoreTap::taken(
       group.occurrences.push_back(
           checker::Restocked{restock->tenant, restock->product, restock->quantity, *stock});
     } else if (const auto* put = std::get_if<ports::PutContract>(&seen)) {
-      const auto outcome = std::get<ports::PutOutcome>(result);
-      if (outcome == ports::PutOutcome::stale) around.hit(Probe::stale_contract);
-      if (outcome != ports::PutOutcome::stored) continue;
-      around.contracts_stored += 1;
-      const auto& webhook = put->contract.webhook;
-      const bool disabled = webhook && webhook->disabled;
-      if (disabled) around.hit(Probe::webhook_disabled);
-      group.occurrences.push_back(checker::ContractStored{put->tenant, put->contract.bucket,
-                                                          group.asked_at, content_of(put->contract),
-                                                          disabled ? endpoint_of(*webhook) : 0});
-      if (webhook && !disabled) {
-        group.occurrences.push_back(checker::Subscribed{put->tenant});
-      } else {
-        group.occurrences.push_back(checker::Unsubscribed{put->tenant});
-      }
+      group.put(*put, std::get<ports::PutOutcome>(result));
     }
   }
   for (const auto& [tenant, product] : group.touched) {

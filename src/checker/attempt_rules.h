@@ -18,7 +18,7 @@ void check_attempts(const domain::Order& order, int max_attempts, Report& report
 
 /// How many failures of its peers a record claims to have been told of.
 struct ClaimedFailures {
-  std::uint32_t of_charges = 0;        ///< for now
+  std::uint32_t of_charges = 0;        ///< that may pass
   std::uint32_t rejected_charges = 0;  ///< for good
   std::uint32_t of_handovers = 0;
   std::uint32_t refused_handovers = 0;

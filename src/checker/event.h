@@ -217,9 +217,9 @@ struct Closed : GatewayAct {};
 /// What a peer says when it did not do what it was asked for, before its answer leaves. Only the
 /// effect itself counts: a find or close that fails says nothing.
 enum class PeerFailure : std::uint8_t {
-  charge,            ///< a charge failed for now
+  charge,            ///< a charge failed, and may pass later
   charge_rejected,   ///< a charge failed for good
-  handover,          ///< the fulfiller failed for now
+  handover,          ///< the fulfiller failed, and may do better later
   handover_refused,  ///< the fulfiller refused, or called the request invalid
 };
 struct PeerFailed {
