@@ -24,6 +24,14 @@ sockaddr_un address_of(const std::string& path) {
   return address;
 }
 
+/// A NoticeResponse of the frontend/backend protocol 3.0.
+std::string notice() {
+  const std::string end(1, '\0');
+  const std::string fields =
+      "SWARNING" + end + "VWARNING" + end + "C57P01" + end + "Mgoing down" + end + end;
+  return "N" + std::string(3, '\0') + static_cast<char>(fields.size() + 4) + fields;
+}
+
 void close_once(int& descriptor) {
   if (descriptor >= 0) close(descriptor);
   descriptor = -1;
@@ -61,6 +69,11 @@ void Relay::cut() {
   while (is_to_cut_) std::this_thread::sleep_for(std::chrono::milliseconds(kTickMs));
 }
 
+void Relay::break_off() {
+  breaks_off_ = true;
+  while (!is_down_) std::this_thread::sleep_for(std::chrono::milliseconds(kTickMs));
+}
+
 void Relay::run() {
   while (!is_over_) {
     if (is_to_cut_) {
@@ -68,6 +81,7 @@ void Relay::run() {
       loses_answers_ = false;
       is_to_cut_ = false;
     }
+    if (breaks_off_ && client_ >= 0) go_down();
     // A client that is served keeps others waiting at the door.
     std::array<pollfd, 3> ready{{{client_ < 0 ? listener_ : -1, POLLIN, 0},
                                  {client_, POLLIN, 0},
@@ -104,6 +118,18 @@ void Relay::pass(int from, int to, bool is_answer) {
     if (step <= 0) return;
     sent += step;
   }
+}
+
+void Relay::go_down() {
+  shutdown(client_, SHUT_RD);
+  is_down_ = true;
+  const std::string told = notice();
+  while (!is_over_ && send(client_, told.data(), told.size(), MSG_NOSIGNAL) > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(kTickMs));
+  }
+  end_client();
+  close_once(server_);
+  breaks_off_ = false;
 }
 
 void Relay::end_client() {

@@ -22,6 +22,9 @@ class Relay {
 
   /// From here on what the server says is thrown away.
   void lose_answers() { loses_answers_ = true; }
+  /// From here on the client speaks to nobody, and hears notices: as of a server that goes down.
+  /// Ends with the client's connection.
+  void break_off();
   /// Ends the client's connection and passes answers on again for the next one. The server's side
   /// stays open, as behind a network that broke, until the relay has another client or ends.
   void cut();
@@ -30,6 +33,7 @@ class Relay {
   void run();
   void take_client();
   void pass(int from, int to, bool is_answer);
+  void go_down();
   void end_client();
 
   std::string directory_;
@@ -38,6 +42,8 @@ class Relay {
   int client_ = -1;
   int server_ = -1;
   std::atomic<bool> loses_answers_ = false;
+  std::atomic<bool> breaks_off_ = false;
+  std::atomic<bool> is_down_ = false;
   std::atomic<bool> is_to_cut_ = false;
   std::atomic<bool> is_over_ = false;
   std::thread thread_;

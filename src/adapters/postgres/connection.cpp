@@ -1,6 +1,7 @@
 #include "adapters/postgres/connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "adapters/postgres/binary.h"
 #include "domain/check.h"
@@ -277,14 +278,18 @@ bool Connection::send_transaction(std::span<const Call> calls, TransactionResult
 
 void Connection::receive_transaction(std::size_t calls, TransactionResult& result) {
   bool is_synchronised = false;
+  bool at_an_end = false;    // of one statement's answer
   std::size_t answered = 0;  // BEGIN, the calls, COMMIT
   result.may_have_committed = true;
   while (!is_synchronised && is_alive()) {
     Result answer(PQgetResult(connection_.get()));
     if (!answer) {
-      if (!is_alive()) break;
-      continue;  // the end of one statement's answer
+      // A second end in a row: libpq, whose write failed, expects nothing more and yet calls the
+      // connection good.
+      if (std::exchange(at_an_end, true)) is_given_up_ = true;
+      continue;
     }
+    at_an_end = false;
     const ExecStatusType status = PQresultStatus(answer.get());
     if (status == PGRES_PIPELINE_SYNC) {
       is_synchronised = true;

@@ -78,6 +78,18 @@ TEST_F(PostgresFailures, AConnectionThatBrokeWhileIdleIsOpenedAgain) {
   EXPECT_TRUE(is_stored(*store, first));
 }
 
+TEST_F(PostgresFailures, ABatchThatDoesNotFitIntoABrokenConnectionEnds) {
+  const auto store = open(options());
+  terminate(store->backend_pid());
+  std::vector<ports::Command> commands;
+  for (int i = 0; i < 2'000; ++i) commands.emplace_back(accept_of(order().placed(now())));
+  const auto broken = store->apply(commands, {});
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error(), StoreError::unavailable);
+  EXPECT_EQ(schema.number("SELECT count(*) FROM active_orders"), 0);
+  EXPECT_EQ(apply_at_last(*store, std::move(commands)).value().size(), 2'000U);
+}
+
 TEST_F(PostgresFailures, ReadersGetAFreshConnectionWhereTheirsBroke) {
   const auto store = open(options());
   const Order first = store_placed(*store, order());

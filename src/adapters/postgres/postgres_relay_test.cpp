@@ -90,5 +90,19 @@ TEST_F(PostgresRelayed, AnAcceptWhoseAnswerWasLostIsThereAndItsKeyReplaysIt) {
   EXPECT_EQ(result.order, first);
 }
 
+// After a write that failed libpq expects nothing more, and yet calls the connection good.
+TEST_F(PostgresRelayed, ACallIntoAServerThatGoesDownEnds) {
+  const auto store = open_relayed();
+  std::vector<ports::Command> commands;
+  commands.emplace_back(accept_of(order().placed(now())));
+  relay.break_off();
+  const auto broken = store->apply(commands, {});
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error(), StoreError::unknown_outcome) << "how far the write came is not known";
+  const auto again = apply_again(*store, commands);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(std::get<ports::AcceptResult>(again->at(0)).outcome, ports::AcceptOutcome::accepted);
+}
+
 }  // namespace
 }  // namespace penstock::postgres_store
