@@ -107,13 +107,14 @@ class Stages(database.SharedTest):
         print(f"five processes, waited {time.monotonic() - began:.3f} s")
         with contextlib.closing(workers[0].client()) as probe:
             expect(probe.get("/healthz"), 200)
-            self.assertIn(b"\npenstock_store_reachable 1\n", expect(probe.get("/metrics"), 200).body)
+            metrics = expect(probe.get("/metrics"), 200).body
+            self.assertIn(b"\npenstock_store_reachable 1\n", metrics)
             expect(probe.get(f"/orders/{order}"), 404)
         self.verify([order])
         for process in (*workers, self.server):
             self.assertEqual(process.terminate(), 0, process.log()[-2000:])
 
-    def test_a_stage_that_is_gone_leaves_the_others_running_and_its_work_is_taken_over(self):
+    def test_a_stage_that_is_gone_leaves_the_others_running_and_its_work_is_taken(self):
         workers = {name: self.stage(name).await_ready() for name in STAGES}
         slow = [self.client.place(order_body(method="pm_delay_60000")).json()["order_id"]
                 for _ in range(3)]
@@ -170,7 +171,7 @@ class Away(database.SharedTest):
         for number, reply in enumerate(placed):
             again = client.place(order_body(), headers={"Idempotency-Key": f"k{number}"})
             self.assertEqual(again.body, reply.body)
-            # A read may still meet a connection that has to be opened again, and says when to retry.
+            # A read may meet a connection that has to be opened again, and says when to retry.
             path = f"/orders/{reply.json()['order_id']}"
             wait_until(lambda at=path: client.get(at).status == 200, "the order is read")
             self.assertEqual(client.ended(reply.json()["order_id"])["status"], "fulfilled")
