@@ -46,9 +46,10 @@ void check_options(const Settings& settings) {
     FUZZ_CHECK(!options.error().empty(), "a refusal is a sentence");
     return;
   }
-  FUZZ_CHECK(parse_listen_address(options->listen.str()).has_value(),
+  FUZZ_CHECK(options->listen.has_value(), "a server listens");
+  FUZZ_CHECK(parse_listen_address(options->listen->str()).has_value(),
              "an address is read as written");
-  FUZZ_CHECK(is_loopback(options->listen) || options->admin_key, "an open server is on loopback");
+  FUZZ_CHECK(is_loopback(*options->listen) || options->admin_key, "an open server is on loopback");
 }
 
 void check_printed(const Settings& settings) {
