@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "domain/limits.h"
@@ -18,9 +18,12 @@ constexpr domain::Duration kPauseWithoutAStore = domain::Duration::milliseconds(
 /// What a tenant's contract says about webhooks.
 enum class Wish : std::uint8_t { none, webhook };
 
+Wish wish_of(const domain::Contract& contract) {
+  return contract.webhook && !contract.webhook->disabled ? Wish::webhook : Wish::none;
+}
+
 Wish wish_of(const std::expected<domain::Contract, ports::StoreError>& contract) {
-  const bool wanted = contract && contract->webhook && !contract->webhook->disabled;
-  return wanted ? Wish::webhook : Wish::none;
+  return contract ? wish_of(*contract) : Wish::none;
 }
 
 /// True where reading again later may tell: nothing may be decided without it.
@@ -80,8 +83,8 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal) {
   Batch batch;
   batch.orders = terminal.entries.size();
   std::vector<ports::ReceiptCopy> copies;
-  // A batch holds many orders of few tenants: each contract is read once.
-  std::unordered_map<domain::TenantId, Wish> wishes;
+  const auto wishes = wishes_of(terminal);
+  if (!wishes) return false;
   for (const auto& entry : terminal.entries) {
     if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
       auto stored = parts_.reader.find(entry.order);
@@ -91,14 +94,7 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal) {
         copies.push_back({0, entry.order, entry.tenant, std::move((*stored)->receipt)});
       }
     }
-    if (parts_.notifier == nullptr) continue;
-    const auto [known, added] = wishes.try_emplace(entry.tenant, Wish::none);
-    if (added) {
-      const auto contract = parts_.reader.contract(entry.tenant);
-      if (is_away(contract)) return false;
-      known->second = wish_of(contract);
-    }
-    if (known->second == Wish::webhook) batch.deliveries.push_back(entry.order);
+    if (wishes->contains(entry.tenant)) batch.deliveries.push_back(entry.order);
   }
   for (const auto& entry : terminal.entries) log_ended(entry);
   batch.copies_open = copies.size();
@@ -106,6 +102,21 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal) {
   for (ports::ReceiptCopy& copy : copies) copy_receipt(terminal.sequence, std::move(copy));
   if (copies.empty()) finish(terminal.sequence);
   return true;
+}
+
+// A batch holds many orders of few tenants: each contract is read once, and all of them together.
+std::optional<std::unordered_set<domain::TenantId>> NotificationStage::wishes_of(
+    const ports::TerminalBatch& terminal) const {
+  std::unordered_set<domain::TenantId> wishing;
+  if (parts_.notifier == nullptr) return wishing;
+  for (const auto& entry : terminal.entries) wishing.insert(entry.tenant);
+  const std::vector<domain::TenantId> tenants(wishing.begin(), wishing.end());
+  const auto contracts = parts_.reader.contracts_of(tenants);
+  if (is_away(contracts)) return std::nullopt;
+  for (std::size_t i = 0; i < tenants.size(); ++i) {
+    if (!contracts || wish_of((*contracts)[i]) == Wish::none) wishing.erase(tenants[i]);
+  }
+  return wishing;
 }
 
 void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "pipeline/commit_queue.h"
@@ -52,6 +53,9 @@ class NotificationStage {
   void begin_unread(domain::Now now);
   /// False, with nothing begun, if the store cannot be read at present.
   bool begin(const ports::TerminalBatch& terminal);
+  /// Which of the tenants want webhooks; nothing where the store cannot be asked at present.
+  std::optional<std::unordered_set<domain::TenantId>> wishes_of(
+      const ports::TerminalBatch& terminal) const;
   void log_ended(const ports::TerminalBatch::Entry& entry);
   void copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy);
   void take_copy_replies(domain::Now now);

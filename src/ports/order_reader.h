@@ -94,6 +94,19 @@ class OrderReader {
   virtual std::expected<domain::Contract, StoreError> contract(
       const domain::TenantId& tenant) const = 0;
 
+  /// The contracts in force of `tenants`, in their order: at once where the store is shared.
+  virtual std::expected<std::vector<domain::Contract>, StoreError> contracts_of(
+      std::span<const domain::TenantId> tenants) const {
+    std::vector<domain::Contract> in_force;
+    in_force.reserve(tenants.size());
+    for (const domain::TenantId& tenant : tenants) {
+      auto each = contract(tenant);
+      if (!each) return std::unexpected(each.error());
+      in_force.push_back(*std::move(each));
+    }
+    return in_force;
+  }
+
   /// Tenants with a stored contract or an order, by name; at most `limit`, only names > `after`.
   virtual std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>
   contracts(const domain::TenantId& after, std::size_t limit) const = 0;

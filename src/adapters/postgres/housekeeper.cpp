@@ -28,8 +28,14 @@ constexpr Statement kDeleteKeys{.name = "delete_keys", .sql = "SELECT delete_exp
 constexpr Statement kDefaultRows{
     .name = "default_rows",
     .sql = "SELECT count(*) FROM (SELECT FROM default_partition_rows LIMIT $1) r"};
-constexpr std::array kStatements{kElect,      kAlive,      kMakeMonths,
-                                 kDropMonths, kDeleteKeys, kDefaultRows};
+/// Which hot tables hold more dead rows than $1.
+constexpr Statement kOverdue{
+    .name = "overdue",
+    .sql =
+        "SELECT relname::text FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+        " AND relname IN ('active_orders', 'outbox', 'deliveries') AND n_dead_tup > $1::int8"};
+constexpr std::array kStatements{kElect,      kAlive,       kMakeMonths, kDropMonths,
+                                 kDeleteKeys, kDefaultRows, kOverdue};
 /// Nobody waits long behind a lock on a whole table that itself has to wait.
 constexpr const char* kSettings = "SET lock_timeout = '2s'; SET statement_timeout = '5min'";
 /// Between two batches of keys: what is on the way to the disk goes first.
@@ -65,6 +71,7 @@ void Housekeeper::look() {
     if (auto alive = connection_->run(kAlive, {}); !alive) lose(alive.error());
   }
   if (!keeps_house_ && !elect()) return;
+  vacuum();
   if (Clock::now() < next_round_) return;
   next_round_ = Clock::now() + std::chrono::microseconds(options_.round.us);
   if (!do_round() && !stopping_ && connection_ && !connection_->is_alive()) {
@@ -117,6 +124,17 @@ bool Housekeeper::note(const char* what, const Failure& failure) {
   log_.write(LogLevel::warning, what,
              {{"node", options_.node}, {"detail", failure.sql_state + " " + failure.detail}});
   return false;
+}
+
+// A failure costs speed alone, and is tried again at the next look.
+void Housekeeper::vacuum() {
+  const auto overdue = connection_->run(kOverdue, Parameters().add(to_binary(kMaxDeadRows)));
+  if (!overdue) return;
+  for (std::size_t row = 0; row < overdue->size() && !stopping_; ++row) {
+    // Giving pages back would lock out everybody for a moment.
+    static_cast<void>(
+        connection_->execute("VACUUM (TRUNCATE off) " + std::string(overdue->bytes(row, 0))));
+  }
 }
 
 bool Housekeeper::make_months() {

@@ -19,21 +19,26 @@ inline constexpr int kMaxKeysDeleted = 10'000;
 /// Rows that are counted in the default partitions; above it the figure stays there.
 inline constexpr int kMaxDefaultRowsCounted = 100'000;
 
+/// Dead rows in a hot table from which it is vacuumed at the next look: a line is walked past them
+/// by every claim, and autovacuum comes once a minute.
+inline constexpr std::int64_t kMaxDeadRows = 5'000;
+
 struct HousekeeperOptions {
   ConnectionOptions connection;
   std::string node;
   std::int32_t history_months = 0;  ///< kept before the present one; 0: all
   /// How often a process looks whether nobody keeps house, and the one that does whether it still
-  /// is the one.
-  domain::Duration look = domain::Duration::seconds(5);
+  /// is the one, and whether a hot table is to be vacuumed.
+  domain::Duration look = domain::Duration::seconds(1);
   /// How often there is a round.
   domain::Duration round = domain::Duration::hours(1);
 };
 
 /// What one process on a database does for all of them, on a thread and a connection of its own:
-/// makes the months ahead, drops those that are no longer kept, deletes expired keys until there
-/// are none, and counts what fell into the default partitions. Who holds an advisory lock does it;
-/// when that process ends, or loses its connection, another takes over within a look.
+/// vacuums the hot tables, makes the months ahead, drops those that are no longer kept, deletes
+/// expired keys until there are none, and counts what fell into the default partitions. Who holds
+/// an advisory lock does it; when that process ends, or loses its connection, another takes over
+/// within a look.
 class Housekeeper {
  public:
   Housekeeper(HousekeeperOptions options, ports::Log& log);
@@ -56,6 +61,7 @@ class Housekeeper {
   bool elect();
   /// False where the connection is of no use any more, or the process ends.
   bool do_round();
+  void vacuum();
   bool make_months();
   bool drop_months();
   bool delete_keys();

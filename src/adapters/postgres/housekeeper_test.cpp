@@ -127,5 +127,22 @@ TEST_F(Housekeepers, RowsOfMonthsThatWereNotMadeAreTold) {
   await([&] { return only->default_rows() == 0; });
 }
 
+TEST_F(Housekeepers, VacuumAHotTableThatIsFullOfDeadRows) {
+  const auto store = open(options());
+  std::vector<ports::Command> commands;
+  for (int i = 0; i < 2'000; ++i) commands.emplace_back(accept_of(order().placed(now())));
+  ASSERT_TRUE(apply(*store, std::move(commands)).has_value());
+  for (int turn = 0; turn < 4; ++turn) {
+    schema.execute("UPDATE active_orders SET queue_due = queue_due + interval '1 second'");
+  }
+  schema.execute("SELECT pg_stat_force_next_flush()");
+  const auto first = keeper("first");
+  await_number(
+      "SELECT (vacuum_count > 0)::int FROM pg_stat_user_tables"
+      " WHERE relid = 'active_orders'::regclass",
+      1);
+  EXPECT_TRUE(log.warnings().empty());
+}
+
 }  // namespace
 }  // namespace penstock::postgres_store

@@ -7,6 +7,7 @@
 #include "adapters/postgres/order_codec.h"
 #include "adapters/postgres/order_json.h"
 #include "adapters/postgres/statements.h"
+#include "domain/check.h"
 #include "domain/limits.h"
 
 namespace penstock::postgres_store {
@@ -288,9 +289,24 @@ std::expected<std::optional<domain::Stock>, StoreError> PostgresReader::stock(
 
 std::expected<domain::Contract, StoreError> PostgresReader::contract(
     const domain::TenantId& tenant) const {
-  const auto rows = run(statements::kContract, Parameters().add(tenant.str()));
+  auto one = contracts_of({&tenant, 1});
+  if (!one) return std::unexpected(one.error());
+  return std::move(one->front());
+}
+
+std::expected<std::vector<domain::Contract>, StoreError> PostgresReader::contracts_of(
+    std::span<const domain::TenantId> tenants) const {
+  ArrayWriter names(type_id::kText);
+  for (const domain::TenantId& tenant : tenants) names.add(tenant.str());
+  const auto rows = run(statements::kContractsOf, Parameters().add(names.bytes()));
   if (!rows) return std::unexpected(rows.error());
-  return rows->size() == 0 ? default_contract_ : contract_of(*rows, 0, default_contract_);
+  PENSTOCK_CHECK(rows->size() == tenants.size(), "each tenant has a row");
+  std::vector<domain::Contract> in_force;
+  in_force.reserve(rows->size());
+  for (std::size_t row = 0; row < rows->size(); ++row) {
+    in_force.push_back(contract_of(*rows, row, default_contract_));
+  }
+  return in_force;
 }
 
 std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>

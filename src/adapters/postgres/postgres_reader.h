@@ -40,6 +40,8 @@ class PostgresReader final : public ports::OrderReader {
       const domain::TenantId& tenant, const domain::ProductId& product) const override;
   std::expected<domain::Contract, ports::StoreError> contract(
       const domain::TenantId& tenant) const override;
+  std::expected<std::vector<domain::Contract>, ports::StoreError> contracts_of(
+      std::span<const domain::TenantId> tenants) const override;
   std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
   contracts(const domain::TenantId& after, std::size_t limit) const override;
 

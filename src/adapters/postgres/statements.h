@@ -132,14 +132,16 @@ inline constexpr Statement kContracts{
         "SELECT tenant_id, rate_micro_tokens, rate_period_ns, burst, guarantee_micro_tokens,"
         " guarantee_period_ns, weight, webhook_url, webhook_secret, webhook_disabled"
         " FROM contracts WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"};
-inline constexpr Statement kContract{
-    .name = "contract",
+/// Of each of the tenants, in their order; NULL where it has no contract of its own.
+inline constexpr Statement kContractsOf{
+    .name = "contracts_of",
     .sql =
-        "SELECT tenant_id, rate_micro_tokens, rate_period_ns, burst, guarantee_micro_tokens,"
+        "SELECT c.tenant_id, rate_micro_tokens, rate_period_ns, burst, guarantee_micro_tokens,"
         " guarantee_period_ns, weight, webhook_url, webhook_secret, webhook_disabled"
-        " FROM contracts WHERE tenant_id = $1"};
+        " FROM unnest($1::text[]) WITH ORDINALITY i(tenant_id, n)"
+        " LEFT JOIN contracts c ON c.tenant_id = i.tenant_id ORDER BY i.n"};
 
-inline constexpr Statement kReader[] = {kFind, kEnded, kListTenant, kListAll, kDeadLetters,
-                                        kOwed, kStock, kContracts,  kContract};
+inline constexpr Statement kReader[] = {kFind, kEnded, kListTenant, kListAll,    kDeadLetters,
+                                        kOwed, kStock, kContracts,  kContractsOf};
 
 }  // namespace penstock::postgres_store::statements
