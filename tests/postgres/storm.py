@@ -108,6 +108,7 @@ class SharedStorm(crash.Storm):
 
 
 class SharedOrders(crash.OrdersUnderKill):
+    store_may_be_away = True
 
     def new_storm(self):
         return SharedStorm(self.ground, self)
