@@ -43,10 +43,10 @@ std::expected<bool, Failure> has_begun(Connection& connection) {
 }
 
 /// Array parameters, a column each; rows are added field by field.
-template <std::size_t kColumns>
+template <std::size_t Count>
 class Columns {
  public:
-  explicit Columns(const std::array<TypeId, kColumns>& types) {
+  explicit Columns(const std::array<TypeId, Count>& types) {
     for (const TypeId type : types) writers_.emplace_back(type);
   }
   ArrayWriter& operator[](std::size_t column) { return writers_[column]; }
@@ -204,7 +204,7 @@ Done CopyTarget::clear_month(domain::Month month) {
                                           quoted_name("receipts_" + name)));
 }
 
-Done CopyTarget::write(const Statement& statement, Parameters parameters) {
+Done CopyTarget::write(const Statement& statement, const Parameters& parameters) {
   const auto done = connection_->run(statement, parameters);
   if (!done) return std::unexpected(done.error());
   return {};

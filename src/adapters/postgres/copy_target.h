@@ -104,7 +104,7 @@ class CopyTarget {
       : connection_(std::move(connection)) {}
   Done prepare();
   Done read_progress();
-  Done write(const Statement& statement, Parameters parameters);
+  Done write(const Statement& statement, const Parameters& parameters);
   Done write_at(const Statement& statement, Parameters parameters, const CopyPlace& place);
 
   std::unique_ptr<Connection> connection_;

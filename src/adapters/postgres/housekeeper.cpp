@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <tuple>
 #include <utility>
 
 #include "adapters/postgres/binary.h"
@@ -132,8 +133,8 @@ void Housekeeper::vacuum() {
   if (!overdue) return;
   for (std::size_t row = 0; row < overdue->size() && !stopping_; ++row) {
     // Giving pages back would lock out everybody for a moment.
-    static_cast<void>(
-        connection_->execute("VACUUM (TRUNCATE off) " + std::string(overdue->bytes(row, 0))));
+    std::ignore =
+        connection_->execute("VACUUM (TRUNCATE off) " + std::string(overdue->bytes(row, 0)));
   }
 }
 

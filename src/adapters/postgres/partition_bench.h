@@ -14,7 +14,7 @@ namespace penstock::postgres_store {
 struct PartitionBenchOptions {
   std::string url;
   std::string schema = "bench_partitions";  ///< made for the run, dropped before and after
-  std::size_t months = 12;                          ///< 2 to 120
+  std::size_t months = 12;                  ///< 2 to 120
   std::size_t orders_per_month = 200'000;
   std::size_t repeats = 31;  ///< of each query
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include <poll.h>
@@ -98,8 +99,9 @@ void WakeUps::tell() {
   if (waiting_.load() == 0 || Clock::now() < told_at_ + micros(options_.least_pause)) return;
   told_at_ = Clock::now();
   const StageBits stages = waiting_.exchange(0);
-  static_cast<void>(connection_->run(
-      kTell, Parameters().add(channel_of(options_.connection)).add(std::to_string(stages))));
+  // What could not be told is found by polling.
+  std::ignore = connection_->run(
+      kTell, Parameters().add(channel_of(options_.connection)).add(std::to_string(stages)));
 }
 
 milliseconds WakeUps::patience() const {
