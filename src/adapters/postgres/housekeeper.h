@@ -20,7 +20,7 @@ inline constexpr int kMaxKeysDeleted = 10'000;
 inline constexpr int kMaxDefaultRowsCounted = 100'000;
 
 /// Dead rows in a hot table from which it is vacuumed at the next look: a line is walked past them
-/// by every claim, and autovacuum comes once a minute.
+/// by every claim, and autovacuum comes once a minute by default.
 inline constexpr std::int64_t kMaxDeadRows = 5'000;
 
 struct HousekeeperOptions {
