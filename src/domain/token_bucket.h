@@ -99,6 +99,8 @@ class TokenBucket {
 
   const BucketContract& contract() const { return contract_; }
   State state() const { return state_; }
+  /// The latest time seen, which `state` is of.
+  MonotonicTime seen() const { return last_; }
 
  private:
   TokenBucket(BucketContract contract, State state, MonotonicTime now);

@@ -184,6 +184,21 @@ void fill(FuzzInput& input, BucketRecord& value) {
                  .remainder = positive_in(input)};
   value.at.ns = input.integer();
 }
+void fill(FuzzInput& input, ChangesRecord& value) {
+  constexpr std::array<std::string_view, 3> kKeys = {"", "acme", std::string_view("acme\0mug", 8)};
+  constexpr std::size_t kMostRows = 8;
+  value.at.ns = input.integer();
+  for (std::size_t rows = input.below(kMostRows); rows > 0; --rows) {
+    fill(input, value.stock.emplace_back(kKeys[input.below(kKeys.size())]).totals);
+  }
+  for (std::size_t rows = input.below(kMostRows); rows > 0; --rows) {
+    BucketRecord bucket;
+    fill(input, bucket);
+    value.buckets.push_back({.tenant = kKeys[input.below(kKeys.size())],
+                             .contract = bucket.contract,
+                             .state = bucket.state});
+  }
+}
 void fill(FuzzInput& input, DeliveryRecord& value) {
   value.tenant = domain::TenantId::unchecked(string_in(input, kLongText));
   value.attempt = int32_in(input);
@@ -329,7 +344,7 @@ void fuzz_order(FuzzInput& input, bool build) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   FuzzInput input(data, size);
   using Run = void (*)(FuzzInput&, bool);
-  constexpr std::array<Run, 14> kKinds = {fuzz_order,
+  constexpr std::array<Run, 15> kKinds = {fuzz_order,
                                           fuzz_record<StockTotals>,
                                           fuzz_record<BucketRecord>,
                                           fuzz_record<DeliveryRecord>,
@@ -342,7 +357,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                           fuzz_record<std::vector<OrderId>>,
                                           fuzz_record<Status>,
                                           fuzz_record<std::string>,
-                                          fuzz_record<std::uint64_t>};
+                                          fuzz_record<std::uint64_t>,
+                                          fuzz_record<ChangesRecord>};
   // Orders are as frequent as all other kinds together.
   const std::uint64_t kind = input.below(2 * kKinds.size());
   const bool build = input.flag();

@@ -184,19 +184,54 @@ void Applier::store_terminal_batch() {
   state_.outbox.add_batch(sequence, std::move(months));
 }
 
-Applier::Maybe<void> Applier::finish() {
-  if (!ended_.empty()) store_terminal_batch();
+void Applier::store_changes() {
+  ChangesLog& log = state_.changes;
+  ChangesRecord& record = log.record;
+  record.at = limiter_time_;
+  record.stock.clear();
+  record.buckets.clear();
   for (const StockTable::Change& change : state_.stock.take_changes()) {
-    state_.writes.put(family(Family::stock), *change.key, change.totals);
+    if (change.is_first) {
+      state_.writes.put(family(Family::stock), change.key, change.totals);
+      continue;
+    }
+    record.stock.push_back({.key = change.key, .totals = change.totals});
+    log.stock.add(change.row, log.next);
   }
   for (const std::uint32_t tenant : changed_buckets_) {
     TenantRow& row = state_.tenants.row(tenant);
     row.is_bucket_changed = false;
-    state_.writes.put(
-        family(Family::buckets), row.id.str(),
-        BucketRecord{
-            .contract = row.bucket->contract(), .state = row.bucket->state(), .at = limiter_time_});
+    if (!std::exchange(row.is_bucket_stored, true)) {
+      state_.writes.put(family(Family::buckets), row.id.str(), row.bucket_record());
+      continue;
+    }
+    record.buckets.push_back(
+        {.tenant = row.id.str(), .contract = row.bucket->contract(), .state = row.bucket->state()});
+    log.buckets.add(tenant, log.next);
   }
+  if (record.stock.empty() && record.buckets.empty()) return;
+  sweep_changes();
+  state_.writes.put(family(Family::changes), changes_key(log.next++), record);
+}
+
+void Applier::sweep_changes() {
+  ChangesLog& log = state_.changes;
+  log.stock.sweep([this](std::uint32_t row) {
+    const StockTable::Change change = state_.stock.stored_form(row);
+    state_.writes.put(family(Family::stock), change.key, change.totals);
+  });
+  log.buckets.sweep([this](std::uint32_t tenant) {
+    const TenantRow& row = state_.tenants.row(tenant);
+    state_.writes.put(family(Family::buckets), row.id.str(), row.bucket_record());
+  });
+  log.trim([this](std::uint64_t sequence) {
+    state_.writes.remove(family(Family::changes), changes_key(sequence), Removal::written_once);
+  });
+}
+
+Applier::Maybe<void> Applier::finish() {
+  if (!ended_.empty()) store_terminal_batch();
+  store_changes();
   if (state_.writes.empty()) return {};
   state_.clock.limiter_time = limiter_time_;
   state_.clock.wall = std::max(state_.clock.wall, now_.wall);

@@ -55,6 +55,9 @@ class Applier {
 
   Maybe<void> finish();
   void store_terminal_batch();
+  /// Stores what changed of stock and buckets: what is new as a record of its own, the rest in one.
+  void store_changes();
+  void sweep_changes();
 
   rocksdb::ColumnFamilyHandle* family(Family family) const {
     return state_.database->handle(family);

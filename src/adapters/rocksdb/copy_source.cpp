@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/rocksdb/changes_log.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/keys.h"
 #include "adapters/rocksdb/record_codec.h"
@@ -47,7 +48,7 @@ Visited answered(bool wants_more) {
 template <typename Visit>
 Done scan(const Database& database, rocksdb::ColumnFamilyHandle* family, const std::string& prefix,
           const std::string& after, Visit visit) {
-  rocksdb::ReadOptions options;
+  rocksdb::ReadOptions options = scan_options();
   options.fill_cache = false;
   options.readahead_size = kReadahead;
   const std::unique_ptr<rocksdb::Iterator> all(database.db().NewIterator(options, family));
@@ -87,7 +88,7 @@ std::optional<std::pair<std::string, std::string>> scope_of(std::string_view key
 class AttemptReader {
  public:
   AttemptReader(const Database& database, rocksdb::ColumnFamilyHandle* month)
-      : iterator_(database.db().NewIterator({}, month)) {}
+      : iterator_(database.db().NewIterator(scan_options(), month)) {}
 
   /// Appends those of `order`, which is behind every order asked for before; false on damage.
   bool append(const OrderId& order, std::vector<ports::Delivered>& deliveries) {
@@ -133,7 +134,8 @@ std::expected<Notes, OpenError> notes_of(const Database& database,
 
 }  // namespace
 
-CopySource::CopySource(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+CopySource::CopySource(std::unique_ptr<Database> database)
+    : database_(std::move(database)), changes_(std::make_unique<StoredChanges>()) {}
 CopySource::~CopySource() = default;
 
 std::expected<std::unique_ptr<CopySource>, OpenError> CopySource::open(const std::string& path,
@@ -148,6 +150,7 @@ std::expected<std::unique_ptr<CopySource>, OpenError> CopySource::open(const std
   if (!database) return std::unexpected(database.error());
   std::unique_ptr<CopySource> source(new CopySource(std::move(*database)));
   if (auto read = source->read_facts(); !read) return std::unexpected(read.error());
+  if (auto read = source->read_changes(); !read) return std::unexpected(read.error());
   return source;
 }
 
@@ -170,6 +173,14 @@ Done CopySource::read_facts() {
     std::ranges::sort(interrupted_);
   }
   return settle(*clock ? (*clock)->next_batch : 1);
+}
+
+Done CopySource::read_changes() {
+  rocksdb::ColumnFamilyHandle* const family = database_->handle(Family::changes);
+  if (family == nullptr) return {};
+  return scan(*database_, family, {}, {}, [&](std::string_view key, std::string_view value) {
+    return changes_->add(key, value) ? Visited::go_on : Visited::corrupt;
+  });
 }
 
 Done CopySource::settle(std::uint64_t next_batch) {
@@ -208,7 +219,7 @@ std::vector<Month> CopySource::months() const {
 Done CopySource::seal(const std::string& target) {
   WriteSet writes;
   writes.put(database_->handle(Family::meta), meta::kSealed, target);
-  writes.put(database_->handle(Family::meta), meta::kLayout, kSealedLayout);
+  writes.put(database_->handle(Family::meta), meta::kLayout, kSealMark | kLayoutVersion);
   if (!database_->write(writes)) {
     return std::unexpected(OpenError{ErrorCode::store_failed, "sealing the store"});
   }
@@ -297,8 +308,9 @@ Done CopySource::stock(const Visit<ports::CopiedStock>& visit) const {
       *database_, database_->handle(Family::stock), {}, {},
       [&](std::string_view key, std::string_view value) {
         auto scope = scope_of(key);
-        const auto totals = decode<StockTotals>(key, value);
+        auto totals = decode<StockTotals>(key, value);
         if (!scope || !totals) return Visited::corrupt;
+        if (const auto newer = changes_->stock(key)) totals = *newer;
         const auto held = reserved.find(key);
         return answered(visit({.tenant = TenantId::unchecked(std::move(scope->first)),
                                .product = domain::ProductId::unchecked(std::move(scope->second)),
@@ -311,8 +323,9 @@ Done CopySource::stock(const Visit<ports::CopiedStock>& visit) const {
 Done CopySource::buckets(const Visit<ports::CopiedBucket>& visit) const {
   return scan(*database_, database_->handle(Family::buckets), {}, {},
               [&](std::string_view key, std::string_view value) {
-                const auto record = decode<BucketRecord>(key, value);
+                auto record = decode<BucketRecord>(key, value);
                 if (!record) return Visited::corrupt;
+                if (const auto newer = changes_->bucket(key)) record = *newer;
                 return answered(visit({.tenant = TenantId::unchecked(std::string(key)),
                                        .contract = record->contract,
                                        .state = record->state}));

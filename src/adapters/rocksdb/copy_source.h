@@ -19,6 +19,7 @@
 namespace penstock::rocksdb_store {
 
 class Database;
+class StoredChanges;
 
 /// How a store is read for a copy.
 enum class CopyAccess : std::uint8_t {
@@ -86,10 +87,12 @@ class CopySource {
  private:
   explicit CopySource(std::unique_ptr<Database> database);
   Done read_facts();
+  Done read_changes();
   /// The bound of CopyFacts::settled_batches, from `next_batch` down.
   Done settle(std::uint64_t next_batch);
 
   std::unique_ptr<Database> database_;
+  std::unique_ptr<StoredChanges> changes_;
   CopyFacts facts_;
   std::vector<domain::OrderId> interrupted_;  ///< sorted
 };

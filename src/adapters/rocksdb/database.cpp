@@ -34,8 +34,11 @@ void lower_background_priority(rocksdb::Env& env) {
   }
 }
 
-constexpr std::array<const char*, kFamilies> kFamilyNames{
-    "default", "active", "idempotency", "buckets", "stock", "tenants", "outbox", "listed"};
+constexpr std::array<const char*, kFamilies> kFamilyNames{"default", "active", "idempotency",
+                                                          "buckets", "stock",  "changes",
+                                                          "tenants", "outbox", "listed"};
+
+constexpr std::string_view kChangesName = "changes";
 
 OpenError open_error_of(const rocksdb::Status& status) {
   const std::string detail = status.ToString();
@@ -192,7 +195,10 @@ std::expected<void, OpenError> Database::open_families(const std::string& path, 
     }
   }
   for (const char* name : kFamilyNames) {
-    if (std::ranges::find(names, name) == names.end()) names.emplace_back(name);
+    if (std::ranges::find(names, name) != names.end()) continue;
+    // What is opened for reading gets no new family.
+    const bool may_be_absent = std::string_view(name) == kChangesName;
+    if (access == Access::write || !may_be_absent) names.emplace_back(name);
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   descriptors.reserve(names.size());
@@ -227,14 +233,18 @@ std::expected<void, OpenError> Database::check_layout(Access access) {
   if (*found) {
     const auto layout = decode<std::uint64_t>(meta::kLayout, value.ToStringView());
     if (!layout) return std::unexpected(OpenError{ErrorCode::store_corrupt, "layout is damaged"});
-    if (*layout == kLayoutVersion) return {};
-    if (*layout == kSealedLayout) return check_seal(access);
+    const std::uint64_t unsealed = *layout & ~kSealMark;
+    const bool is_known = unsealed == kLayoutVersion || unsealed == kLayoutWithoutChanges;
+    if (is_known && unsealed != *layout) return check_seal(access);
+    if (is_known && (*layout == kLayoutVersion || access == Access::read_only)) return {};
+    if (is_known) return write_layout();
     return std::unexpected(OpenError{
         ErrorCode::store_layout,
         fmt::format("layout {} is stored, this program knows layout {}", *layout, kLayoutVersion)});
   }
   // Without a layout the database is new, or it is somebody else's.
   for (rocksdb::ColumnFamilyHandle* family : families_) {
+    if (family == nullptr) continue;
     const std::unique_ptr<rocksdb::Iterator> all(db_->NewIterator(scan_options(), family));
     all->SeekToFirst();
     if (all->Valid() || !all->status().ok()) {
@@ -244,6 +254,10 @@ std::expected<void, OpenError> Database::check_layout(Access access) {
   if (access == Access::read_only) {
     return std::unexpected(OpenError{ErrorCode::store_layout, "the store is empty"});
   }
+  return write_layout();
+}
+
+std::expected<void, OpenError> Database::write_layout() {
   WriteSet writes;
   writes.put(handle(Family::meta), meta::kLayout, kLayoutVersion);
   if (!write(writes)) return std::unexpected(OpenError{ErrorCode::store_failed, "layout"});

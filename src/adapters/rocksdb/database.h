@@ -30,11 +30,12 @@ enum class Family : std::uint8_t {
   idempotency,
   buckets,
   stock,
+  changes,
   tenants,
   outbox,
   listed,
 };
-inline constexpr std::size_t kFamilies = 8;
+inline constexpr std::size_t kFamilies = 9;
 
 enum class Access : std::uint8_t { write, read_only };
 
@@ -60,6 +61,7 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   rocksdb::DB& db() const { return *db_; }
+  /// Null for `changes` of a store in a layout without it that is opened for reading.
   rocksdb::ColumnFamilyHandle* handle(Family family) const {
     return families_[static_cast<std::size_t>(family)];
   }
@@ -98,6 +100,7 @@ class Database {
   std::expected<void, OpenError> open_families(const std::string& path, Access access,
                                                std::vector<std::string> names);
   std::expected<void, OpenError> check_layout(Access access);
+  std::expected<void, OpenError> write_layout();
   std::expected<void, OpenError> check_seal(Access access) const;
 
   std::shared_ptr<std::atomic<std::int64_t>> wall_us_;

@@ -17,6 +17,7 @@
 ///   idempotency    tenant 0 key       -> what completed under the key
 ///   buckets        tenant             -> level of the bucket; also the list of tenants with orders
 ///   stock          tenant 0 product   -> received and sold
+///   changes        sequence           -> newer values of buckets and stock (changes_log.h)
 ///   tenants        tenant             -> contract
 ///   outbox         'b' sequence       -> terminal batch that is not worked off
 ///                  'w' id             -> webhook delivery that is not over
@@ -30,10 +31,13 @@
 /// Ids are 16 bytes, sequences 8 and attempts 4, big-endian. A tenant has no zero byte.
 namespace penstock::rocksdb_store {
 
-inline constexpr std::uint64_t kLayoutVersion = 1;
-/// The layout of a store that was moved to another one: as kLayoutVersion, and refused by programs
-/// that do not know the mark.
-inline constexpr std::uint64_t kSealedLayout = (std::uint64_t{1} << 32) + kLayoutVersion;
+inline constexpr std::uint64_t kLayoutVersion = 2;
+/// The one before: without `changes`. A store in it is read, and becomes one of today's when it is
+/// opened for writing.
+inline constexpr std::uint64_t kLayoutWithoutChanges = 1;
+/// Added to the layout of a store that was moved to another one, which is refused by programs that
+/// do not know the mark.
+inline constexpr std::uint64_t kSealMark = std::uint64_t{1} << 32;
 inline constexpr std::string_view kMonthPrefix = "orders-";
 
 namespace meta {
@@ -61,6 +65,13 @@ inline std::string tagged_id_key(char tag, const domain::OrderId& id) {
   std::string key(1, tag);
   key += id.view();
   return key;
+}
+
+/// A big-endian sequence: keys of `changes`.
+inline std::string changes_key(std::uint64_t sequence) {
+  ByteWriter out;
+  out.big64(sequence);
+  return std::string(out.view());
 }
 
 /// The tag and a big-endian sequence: 'b' and 'n' keys.

@@ -291,6 +291,13 @@ TEST(StateCodec, EveryRecordComesBackAndNoticesDamage) {
   expect_sound_record(StockTotals{.received = 10, .sold = 4});
   expect_sound_record(BucketRecord{
       .contract = bucket, .state = {.used = 1, .virtual_time = 2, .remainder = 3}, .at = {4}});
+  expect_sound_record(ChangesRecord{
+      .at = {4},
+      .stock = {{.key = std::string_view("acme\0mug", 8), .totals = {.received = 9, .sold = 3}},
+                {.key = std::string_view("acme\0cup", 8), .totals = {.received = 300, .sold = 0}}},
+      .buckets = {{.tenant = "acme",
+                   .contract = bucket,
+                   .state = {.used = 1, .virtual_time = 2, .remainder = 3}}}});
   expect_sound_record(
       DeliveryRecord{.tenant = domain::TenantId::unchecked("acme"), .attempt = 4, .due = {99}});
   expect_sound_record(NoteRecord{.at = {5}, .reason = Reason::delivery_failed});

@@ -59,6 +59,18 @@ class KeyBeginning final : public rocksdb::SliceTransform {
   }
 };
 
+/// The tenant of a scoped key. Keys that a tenant numbers rise, as ids do.
+class KeyTenant final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "penstock.KeyTenant"; }
+  bool InDomain(const rocksdb::Slice& key) const override {
+    return key.ToStringView().find('\0') != std::string_view::npos;
+  }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return {key.data(), key.ToStringView().find('\0')};
+  }
+};
+
 /// RocksDB's own log file aborts the process at its second line on a full disk. What matters of it
 /// comes back as a status, and is told in the program's log.
 class NoLogFile final : public rocksdb::Logger {
@@ -159,14 +171,10 @@ rocksdb::ColumnFamilyOptions RocksTuning::family(const std::string& name) const 
     // Nearly every lookup is for a key that is not there.
     family.memtable_prefix_bloom_size_ratio = 0.05;
     family.memtable_whole_key_filtering = true;
+    family.memtable_insert_with_hint_prefix_extractor = std::make_shared<KeyTenant>();
     return family;
   }
   rocksdb::ColumnFamilyOptions family = small_family();
-  if (name == "buckets" || name == "stock") {
-    // Few keys, written with nearly every batch, and only the last value counts: the table in
-    // memory holds one of each, so that it stays small enough for the processor's cache.
-    family.inplace_update_support = true;
-  }
   if (name == "active") {
     family.memtable_insert_with_hint_prefix_extractor = std::make_shared<KeyBeginning>();
   }

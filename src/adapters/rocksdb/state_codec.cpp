@@ -10,10 +10,14 @@ using domain::Contract;
 using domain::IdempotencyRecord;
 using domain::OrderId;
 using domain::TenantId;
+using domain::TokenBucket;
 using domain::TokenRate;
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::size_t kOrderIdBytes = 16;
+/// Of a row in a record of changes: a byte for each text and number.
+constexpr std::size_t kMinStockBytes = 3;
+constexpr std::size_t kMinBucketBytes = 7;
 
 void encode_rate(TokenRate rate, ByteWriter& out) {
   out.zigzag(rate.micro_tokens);
@@ -56,6 +60,26 @@ bool read_flag(ByteReader& in) {
   return in.bounded(1) == 1;
 }
 
+TokenBucket::State read_bucket_state(ByteReader& in) {
+  TokenBucket::State state;
+  state.used = in.zigzag();
+  state.virtual_time = in.zigzag();
+  state.remainder = in.zigzag();
+  if (state.used < 0 || state.virtual_time < 0 || state.remainder < 0) in.fail();
+  return state;
+}
+
+void encode_bucket_state(const TokenBucket::State& state, ByteWriter& out) {
+  out.zigzag(state.used);
+  out.zigzag(state.virtual_time);
+  out.zigzag(state.remainder);
+}
+
+void encode_totals(const StockTotals& value, ByteWriter& out) {
+  out.zigzag(value.received);
+  out.zigzag(value.sold);
+}
+
 void read(ByteReader& in, StockTotals& value) {
   value.received = in.zigzag();
   value.sold = in.zigzag();
@@ -64,11 +88,27 @@ void read(ByteReader& in, StockTotals& value) {
 
 void read(ByteReader& in, BucketRecord& value) {
   value.contract = read_bucket_contract(in);
-  value.state.used = in.zigzag();
-  value.state.virtual_time = in.zigzag();
-  value.state.remainder = in.zigzag();
+  value.state = read_bucket_state(in);
   value.at.ns = in.zigzag();
-  if (value.state.used < 0 || value.state.virtual_time < 0 || value.state.remainder < 0) in.fail();
+}
+
+void read(ByteReader& in, ChangesRecord& value) {
+  value.at.ns = in.zigzag();
+  const std::uint64_t stock = in.bounded(in.remaining() / kMinStockBytes);
+  value.stock.reserve(stock);
+  for (std::uint64_t i = 0; i < stock && in.ok(); ++i) {
+    ChangesRecord::Stock& row = value.stock.emplace_back();
+    row.key = in.text();
+    read(in, row.totals);
+  }
+  const std::uint64_t buckets = in.bounded(in.remaining() / kMinBucketBytes);
+  value.buckets.reserve(buckets);
+  for (std::uint64_t i = 0; i < buckets && in.ok(); ++i) {
+    ChangesRecord::Bucket& row = value.buckets.emplace_back();
+    row.tenant = in.text();
+    row.contract = read_bucket_contract(in);
+    row.state = read_bucket_state(in);
+  }
 }
 
 void read(ByteReader& in, DeliveryRecord& value) {
@@ -160,17 +200,30 @@ std::string_view bytes_of(const domain::Fingerprint& fingerprint) {
 
 void encode(const StockTotals& value, ByteWriter& out) {
   out.u8(kFormat);
-  out.zigzag(value.received);
-  out.zigzag(value.sold);
+  encode_totals(value, out);
 }
 
 void encode(const BucketRecord& value, ByteWriter& out) {
   out.u8(kFormat);
   encode_bucket_contract(value.contract, out);
-  out.zigzag(value.state.used);
-  out.zigzag(value.state.virtual_time);
-  out.zigzag(value.state.remainder);
+  encode_bucket_state(value.state, out);
   out.zigzag(value.at.ns);
+}
+
+void encode(const ChangesRecord& value, ByteWriter& out) {
+  out.u8(kFormat);
+  out.zigzag(value.at.ns);
+  out.varint(value.stock.size());
+  for (const ChangesRecord::Stock& row : value.stock) {
+    out.text(row.key);
+    encode_totals(row.totals, out);
+  }
+  out.varint(value.buckets.size());
+  for (const ChangesRecord::Bucket& row : value.buckets) {
+    out.text(row.tenant);
+    encode_bucket_contract(row.contract, out);
+    encode_bucket_state(row.state, out);
+  }
 }
 
 void encode(const DeliveryRecord& value, ByteWriter& out) {
@@ -269,6 +322,7 @@ std::expected<Record, DecodeError> decode(std::string_view key, std::string_view
 
 template std::expected<StockTotals, DecodeError> decode(std::string_view, std::string_view);
 template std::expected<BucketRecord, DecodeError> decode(std::string_view, std::string_view);
+template std::expected<ChangesRecord, DecodeError> decode(std::string_view, std::string_view);
 template std::expected<DeliveryRecord, DecodeError> decode(std::string_view, std::string_view);
 template std::expected<NoteRecord, DecodeError> decode(std::string_view, std::string_view);
 template std::expected<BatchRecord, DecodeError> decode(std::string_view, std::string_view);

@@ -36,6 +36,26 @@ struct BucketRecord {
   bool operator==(const BucketRecord&) const = default;
 };
 
+/// The rows of stock and buckets that a batch changed, as it left them (changes_log.h). Its texts
+/// are where it was read from, or in the tables that it was made of.
+struct ChangesRecord {
+  struct Stock {
+    std::string_view key;  ///< tenant 0 product
+    StockTotals totals;
+    bool operator==(const Stock&) const = default;
+  };
+  struct Bucket {
+    std::string_view tenant;
+    domain::BucketContract contract;
+    domain::TokenBucket::State state;
+    bool operator==(const Bucket&) const = default;
+  };
+  domain::MonotonicTime at;  ///< of the buckets
+  std::vector<Stock> stock;
+  std::vector<Bucket> buckets;
+  bool operator==(const ChangesRecord&) const = default;
+};
+
 /// A webhook delivery that is not over.
 struct DeliveryRecord {
   domain::TenantId tenant;
@@ -83,6 +103,7 @@ struct RunRecord {
 
 void encode(const StockTotals& value, ByteWriter& out);
 void encode(const BucketRecord& value, ByteWriter& out);
+void encode(const ChangesRecord& value, ByteWriter& out);
 void encode(const DeliveryRecord& value, ByteWriter& out);
 void encode(const NoteRecord& value, ByteWriter& out);
 void encode(const BatchRecord& value, ByteWriter& out);

@@ -2,16 +2,14 @@
 
 #include <cstdint>
 #include <expected>
-#include <functional>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "adapters/rocksdb/state_codec.h"
-#include "adapters/rocksdb/tenant_table.h"
 #include "domain/order.h"
 #include "domain/reason.h"
 #include "domain/saga.h"
@@ -23,14 +21,16 @@ namespace penstock::rocksdb_store {
 /// and sees what the last `publish` showed. Bounded by the products that operators set.
 class StockTable {
  public:
-  /// A row whose durable totals changed in this batch.
+  /// A row that is to be stored.
   struct Change {
-    const std::string* key = nullptr;  ///< tenant 0 product
+    std::uint32_t row = 0;  ///< the row's number, which lasts as long as the table
+    std::string_view key;   ///< tenant 0 product; valid until a product is added
     StockTotals totals;
+    bool is_first = false;  ///< the row has no record yet
   };
 
   /// At a start: the stored totals of a key.
-  void load(const std::string& key, StockTotals totals);
+  void load(std::string_view key, StockTotals totals);
 
   /// At a start: counts what an active order that holds stock has reserved; false if that is more
   /// than was received, which a sound store never says.
@@ -47,8 +47,11 @@ class StockTable {
   std::expected<domain::Stock, domain::StockError> restock(const std::string& key,
                                                            std::int64_t pieces);
 
-  /// The totals to store with this batch, each key once; the list starts again.
-  std::vector<Change> take_changes();
+  /// The rows whose durable totals changed in this batch, each once; the list starts again. Valid
+  /// until the next call.
+  std::span<const Change> take_changes();
+  /// What the record of a row is to say.
+  Change stored_form(std::uint32_t row) const;
 
   /// Shows readers what the batch left, once it is synced.
   void publish();
@@ -58,25 +61,41 @@ class StockTable {
 
  private:
   struct Row {
-    const std::string* key = nullptr;
     domain::Stock working;
-    std::optional<domain::Stock> shown;
+    domain::Stock shown;
+    bool is_shown = false;
     bool is_set = false;
+    bool is_stored = false;
     bool is_touched = false;  ///< differs from `shown`
     bool is_changed = false;  ///< the durable totals differ from the stored ones
+    std::string key;
   };
+  /// Of an open-addressed table with linear probing. Its hashes keep what a lookup touches to the
+  /// slot, the row and its key: with many products each is a miss of the processor's cache.
+  struct Slot {
+    std::uint32_t hash = 0;
+    std::uint32_t number = kFree;  ///< of a row
+  };
+  static constexpr std::uint32_t kFree = UINT32_MAX;
 
-  Row* find(const domain::TenantId& tenant, const domain::ProductId& product);
-  Row& ensure(const std::string& key);
-  void touch(Row& row);
-  void change(Row& row);
+  static std::uint32_t hash_of(std::string_view key);
+  /// The slot of the key, or the free one where it belongs.
+  std::size_t slot_of(std::string_view key, std::uint32_t hash) const;
+  /// The number of a product that was set, or kFree.
+  std::uint32_t find(const domain::TenantId& tenant, const domain::ProductId& product);
+  std::uint32_t ensure(std::string_view key);
+  void grow();
+  void touch(std::uint32_t row);
+  void change(std::uint32_t row);
 
-  std::unordered_map<std::string, Row, TextHash, std::equal_to<>> rows_;
-  std::string key_;          ///< room for the key that is looked up
-  std::vector<Row*> found_;  ///< the rows of the order in hand, by item
-  std::vector<Row*> touched_;
-  std::vector<Row*> changed_;
-  mutable std::shared_mutex mutex_;  ///< over `shown` and the map's shape
+  std::vector<Row> rows_;
+  std::vector<Slot> slots_;           ///< a power of two, at most half of them taken
+  std::string key_;                   ///< room for the key that is looked up
+  std::vector<std::uint32_t> found_;  ///< the rows of the order in hand, by item
+  std::vector<std::uint32_t> touched_;
+  std::vector<std::uint32_t> changed_;
+  std::vector<Change> changes_;
+  mutable std::shared_mutex mutex_;  ///< over `shown` and the tables' shape
 };
 
 }  // namespace penstock::rocksdb_store

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "adapters/rocksdb/changes_log.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/keys.h"
 #include "adapters/rocksdb/record_codec.h"
@@ -38,6 +39,7 @@ class Dump {
 
   bool active(std::string_view key, std::string_view value);
   bool month(std::string_view key, std::string_view value);
+  bool changes(std::string_view key, std::string_view value);
   bool stock(std::string_view key, std::string_view value);
   bool idempotency(std::string_view key, std::string_view value);
   bool bucket(std::string_view key, std::string_view value);
@@ -49,21 +51,34 @@ class Dump {
   const Database& database_;
   DumpVisitor& visitor_;
   std::map<std::string, std::int64_t, std::less<>> reserved_;  ///< by the key of the stock
+  StoredChanges changes_;
+  std::size_t changed_stock_ = 0;
+  std::size_t changed_buckets_ = 0;
 };
 
 std::expected<void, OpenError> Dump::run() {
   constexpr std::pair<Family, Visit> kFamiliesInOrder[] = {
-      {Family::meta, &Dump::fact},      {Family::active, &Dump::active},
-      {Family::stock, &Dump::stock},    {Family::idempotency, &Dump::idempotency},
-      {Family::buckets, &Dump::bucket}, {Family::tenants, &Dump::contract},
-      {Family::outbox, &Dump::outbox},  {Family::listed, &Dump::listed}};
+      {Family::meta, &Dump::fact},        {Family::active, &Dump::active},
+      {Family::changes, &Dump::changes},  {Family::stock, &Dump::stock},
+      {Family::buckets, &Dump::bucket},   {Family::idempotency, &Dump::idempotency},
+      {Family::tenants, &Dump::contract}, {Family::outbox, &Dump::outbox},
+      {Family::listed, &Dump::listed}};
   for (const auto& [month, handle] : database_.months()) {
     if (auto done = tell(handle.get(), &Dump::month); !done) return done;
   }
   for (const auto& [family, visit] : kFamiliesInOrder) {
-    if (auto done = tell(database_.handle(family), visit); !done) return done;
+    rocksdb::ColumnFamilyHandle* const handle = database_.handle(family);
+    if (handle == nullptr) continue;
+    if (auto done = tell(handle, visit); !done) return done;
   }
+  // A change is of a row that has a record.
+  if (changed_stock_ != changes_.stock_rows()) visitor_.corrupt("changes", "stock");
+  if (changed_buckets_ != changes_.bucket_rows()) visitor_.corrupt("changes", "buckets");
   return {};
+}
+
+bool Dump::changes(std::string_view key, std::string_view value) {
+  return changes_.add(key, value);
 }
 
 std::expected<void, OpenError> Dump::tell(rocksdb::ColumnFamilyHandle* family, Visit visit) {
@@ -109,8 +124,12 @@ bool Dump::month(std::string_view key, std::string_view value) {
 
 bool Dump::stock(std::string_view key, std::string_view value) {
   const auto scope = scope_of(key);
-  const auto totals = decode<StockTotals>(key, value);
+  auto totals = decode<StockTotals>(key, value);
   if (!scope || !totals) return false;
+  if (const auto newer = changes_.stock(key)) {
+    ++changed_stock_;
+    totals = *newer;
+  }
   const auto reserved = reserved_.find(key);
   visitor_.stock(TenantId::unchecked(scope->first), domain::ProductId::unchecked(scope->second),
                  {.received = totals->received,
@@ -129,8 +148,12 @@ bool Dump::idempotency(std::string_view key, std::string_view value) {
 }
 
 bool Dump::bucket(std::string_view key, std::string_view value) {
-  const auto record = decode<BucketRecord>(key, value);
+  auto record = decode<BucketRecord>(key, value);
   if (!record) return false;
+  if (const auto newer = changes_.bucket(key)) {
+    ++changed_buckets_;
+    record = *newer;
+  }
   visitor_.bucket(TenantId::unchecked(std::string(key)),
                   {.contract = record->contract, .state = record->state, .at = record->at});
   return true;

@@ -65,10 +65,10 @@ std::expected<std::unique_ptr<RocksStore>, OpenError> StoreOpener::open(RocksSto
 
 StoreOpener::Maybe<void> StoreOpener::recover() {
   using Step = Maybe<void> (StoreOpener::*)();
-  constexpr Step kSteps[] = {&StoreOpener::read_facts,         &StoreOpener::load_tenants,
-                             &StoreOpener::load_buckets,       &StoreOpener::load_stock,
-                             &StoreOpener::load_active_orders, &StoreOpener::load_outbox,
-                             &StoreOpener::begin_run};
+  constexpr Step kSteps[] = {&StoreOpener::read_facts,   &StoreOpener::load_tenants,
+                             &StoreOpener::load_changes, &StoreOpener::load_buckets,
+                             &StoreOpener::load_stock,   &StoreOpener::load_active_orders,
+                             &StoreOpener::load_outbox,  &StoreOpener::begin_run};
   for (const Step step : kSteps) {
     if (auto done = (this->*step)(); !done) return done;
   }
@@ -156,14 +156,25 @@ StoreOpener::Maybe<void> StoreOpener::load_tenants() {
   });
 }
 
+StoreOpener::Maybe<void> StoreOpener::load_changes() {
+  return for_each(Family::changes, [this](std::string_view key, std::string_view value) {
+    return changes_.add(key, value);
+  });
+}
+
 StoreOpener::Maybe<void> StoreOpener::load_buckets() {
   const MonotonicTime now = state_.clock.limiter_time;
-  return for_each(Family::buckets, [this, now](std::string_view key, std::string_view value) {
-    const auto record = decode<BucketRecord>(key, value);
+  std::size_t changed_rows = 0;
+  auto done = for_each(Family::buckets, [&, this](std::string_view key, std::string_view value) {
+    auto record = decode<BucketRecord>(key, value);
     if (!record) return false;
+    const auto newer = changes_.bucket(key);
+    if (newer) ++changed_rows;
+    if (newer) record = *newer;
     const std::uint32_t number =
         state_.tenants.ensure(domain::TenantId::unchecked(std::string(key)));
     TenantRow& row = state_.tenants.row(number);
+    row.is_bucket_stored = true;
     if (!row.stored) state_.work.set_weight(number, state_.options.default_contract.weight);
     const std::int64_t elapsed_ns =
         is_same_boot_ ? std::max<std::int64_t>(0, now.ns - record->at.ns) : 0;
@@ -171,21 +182,30 @@ StoreOpener::Maybe<void> StoreOpener::load_buckets() {
     const domain::BucketContract in_force = state_.contract_of(&row).bucket;
     row.bucket->set_contract(in_force, now);
     // Stored again where the old record's time or contract means nothing under this run.
-    if (!is_same_boot_ || in_force != record->contract) {
-      state_.writes.put(
-          state_.database->handle(Family::buckets), key,
-          BucketRecord{.contract = in_force, .state = row.bucket->state(), .at = now});
+    if (newer || !is_same_boot_ || in_force != record->contract) {
+      state_.writes.put(state_.database->handle(Family::buckets), key, row.bucket_record());
     }
     return true;
   });
+  if (!done || changed_rows == changes_.bucket_rows()) return done;
+  return std::unexpected(corrupt("changes", "bucket"));
 }
 
 StoreOpener::Maybe<void> StoreOpener::load_stock() {
-  return for_each(Family::stock, [this](std::string_view key, std::string_view value) {
-    const auto totals = decode<StockTotals>(key, value);
-    if (totals) state_.stock.load(std::string(key), *totals);
-    return totals.has_value();
+  std::size_t changed_rows = 0;
+  auto done = for_each(Family::stock, [&, this](std::string_view key, std::string_view value) {
+    auto totals = decode<StockTotals>(key, value);
+    if (!totals) return false;
+    if (const auto newer = changes_.stock(key)) {
+      ++changed_rows;
+      totals = *newer;
+      state_.writes.put(state_.database->handle(Family::stock), key, *totals);
+    }
+    state_.stock.load(key, *totals);
+    return true;
   });
+  if (!done || changed_rows == changes_.stock_rows()) return done;
+  return std::unexpected(corrupt("changes", "stock"));
 }
 
 StoreOpener::Maybe<void> StoreOpener::load_active_orders() {
@@ -245,6 +265,12 @@ StoreOpener::Maybe<void> StoreOpener::begin_run() {
   state_.writes.put(family, meta::kClock, state_.clock);
   // What was running has been told once; nothing runs yet.
   state_.writes.put(family, meta::kMarks, std::vector<OrderId>{});
+  // Every row that was behind is among these writes.
+  for (const std::uint64_t sequence : changes_.sequences()) {
+    state_.writes.remove(state_.database->handle(Family::changes), changes_key(sequence),
+                         Removal::written_once);
+    state_.changes.first = state_.changes.next = sequence + 1;
+  }
   const auto done = state_.database->write(state_.writes);
   if (!done) return std::unexpected(open_error_of(done.error(), "storing that the run began"));
   state_.database->set_wall(state_.clock.wall);

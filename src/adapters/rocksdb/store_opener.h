@@ -6,6 +6,7 @@
 
 #include <rocksdb/env.h>
 
+#include "adapters/rocksdb/changes_log.h"
 #include "adapters/rocksdb/rocks_store.h"
 #include "adapters/rocksdb/rocks_store_options.h"
 #include "adapters/rocksdb/store_state.h"
@@ -32,6 +33,7 @@ class StoreOpener {
   Maybe<void> read_facts();
   Maybe<void> check_clock() const;
   Maybe<void> load_tenants();
+  Maybe<void> load_changes();
   Maybe<void> load_buckets();
   Maybe<void> load_stock();
   Maybe<void> load_active_orders();
@@ -48,6 +50,7 @@ class StoreOpener {
   bool is_first_run_ = true;
   bool is_same_boot_ = false;
   std::vector<domain::OrderId> marked_;
+  StoredChanges changes_;
 };
 
 }  // namespace penstock::rocksdb_store

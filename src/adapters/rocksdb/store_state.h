@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "adapters/rocksdb/changes_log.h"
 #include "adapters/rocksdb/contract_table.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/outbox.h"
@@ -49,6 +50,7 @@ struct StoreState {
   TenantTable tenants;
   ContractTable contracts;
   StockTable stock;
+  ChangesLog changes;
   WorkIndex work;
   RecordRing ring;
   Outbox outbox;

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "adapters/rocksdb/state_codec.h"
 #include "domain/contract.h"
 #include "domain/ids.h"
 #include "domain/token_bucket.h"
@@ -30,6 +31,12 @@ struct TenantRow {
   std::optional<domain::Contract> stored;  ///< absent: the default is in force
   std::optional<domain::TokenBucket> bucket;
   bool is_bucket_changed = false;  ///< in the present batch
+  bool is_bucket_stored = false;   ///< the bucket has a record of its own
+
+  /// What the record of the bucket is to say; there is one.
+  BucketRecord bucket_record() const {
+    return {.contract = bucket->contract(), .state = bucket->state(), .at = bucket->seen()};
+  }
 };
 
 /// The tenants by name and by the number that the queues know them by. Numbers last as long as the
