@@ -35,6 +35,9 @@ StageBits bits_of(const pipeline::Stages& stages) {
 constexpr StageBits kAllStages = bit_of(Stage::inventory) | bit_of(Stage::payment) |
                                  bit_of(Stage::fulfillment) | bit_of(Stage::notification);
 
+/// Connections of one process that write: the server works on one with one core at most.
+constexpr std::size_t kWriterConnections = 2;
+
 /// How long a stage that had no more work is left alone, unless there are news of it.
 constexpr domain::Duration kEmptyPause = domain::Duration::milliseconds(20);
 
@@ -65,6 +68,8 @@ class OpenSharedStore final : public OpenStore {
          .default_contract = options_.default_contract,
          .lease = options_.lease,
          .reader_connections = options_.http_threads + kOwnReaders,
+         .writer_connections = kWriterConnections,
+         .holding = postgres_store::Holding::accepted,
          .reachability_changed = [this](bool is_back,
                                         std::string_view why) { tell_reachability(is_back, why); },
          .empty_pause = kEmptyPause,

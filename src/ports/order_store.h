@@ -189,8 +189,8 @@ class OrderStore {
 
   /// Applies `commands` in order as one group commit with one sync; result i belongs to command i.
   /// At most kMaxBatch commands. Commands are moved from, except where the error is `unavailable`
-  /// (nothing was done) or `unknown_outcome` (all of them took effect, or none did, or they still
-  /// may): then they are as they were. What must not be lost may be applied again as it is, since a
+  /// (nothing was done) or `unknown_outcome` (each of them took effect, or did not, or still may):
+  /// then they are as they were. What must not be lost may be applied again as it is, since a
   /// version, a sequence or an attempt's number fences it: a Commit that had landed answers `stale`
   /// with a record that holds its own events; FinishTerminalBatch and DeliveryAttempt do nothing
   /// the second time, and a PutContract `instead_of` another answers `stale`. An Accept, SetStock,

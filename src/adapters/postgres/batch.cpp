@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -65,12 +66,26 @@ void add_optional(ArrayWriter& out, const std::optional<std::int64_t>& value) {
 }  // namespace
 
 Batch::Batch(std::span<ports::Command> commands, const PostgresStoreOptions& options,
-             const CompositeTypes& types)
-    : commands_(commands), options_(options), types_(types) {
+             CallContext context)
+    : commands_(commands), options_(options), context_(std::move(context)) {
   divide();
   for (const Segment& segment : segments_) {
-    if (segment.kind == Kind::orders) order_segments_.emplace_back(commands_, segment.commands);
+    if (segment.kind != Kind::orders) continue;
+    order_segments_.emplace_back(commands_, segment.commands, context_);
   }
+}
+
+std::vector<domain::Order> Batch::take_held() {
+  std::vector<domain::Order> held;
+  for (OrderSegment& segment : order_segments_) {
+    std::ranges::move(segment.take_held(), std::back_inserter(held));
+  }
+  return held;
+}
+
+std::optional<std::size_t> Batch::active() const {
+  if (order_segments_.empty()) return std::nullopt;
+  return order_segments_.back().active();
 }
 
 void Batch::divide() {
@@ -122,7 +137,7 @@ std::vector<Call> Batch::calls() const {
   for (const Segment& segment : segments_) {
     switch (segment.kind) {
       case Kind::orders:
-        calls.push_back((order_segment++)->call(options_, types_));
+        calls.push_back((order_segment++)->call(options_, context_));
         break;
       case Kind::stock:
         calls.push_back(stock_call(segment.commands));

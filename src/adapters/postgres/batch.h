@@ -25,13 +25,24 @@ class Batch {
  public:
   /// Reads `commands`, which have to live as long as the batch; they are not changed.
   Batch(std::span<ports::Command> commands, const PostgresStoreOptions& options,
-        const CompositeTypes& types);
+        CallContext context);
 
   std::vector<Call> calls() const;
 
   /// The commands' results from the rows of the calls, one each. Moves from the commands. Nothing
   /// where the rows have another form.
   std::optional<std::vector<ports::CommandResult>> results(std::span<const Rows> rows);
+
+  /// Tells `visit` of each accepted order that was asked to be held. Before `results`.
+  template <typename Visit>
+  void for_each_to_hold(Visit visit) const {
+    for (const OrderSegment& segment : order_segments_) segment.for_each_to_hold(visit);
+  }
+
+  /// After `results`: the orders that are this node's from now on, and the depth of the store where
+  /// an accept or a commit told it.
+  std::vector<domain::Order> take_held();
+  std::optional<std::size_t> active() const;
 
  private:
   using Indices = std::vector<std::size_t>;
@@ -55,7 +66,7 @@ class Batch {
 
   std::span<ports::Command> commands_;
   const PostgresStoreOptions& options_;
-  CompositeTypes types_;
+  CallContext context_;
   std::vector<Segment> segments_;
   std::vector<OrderSegment> order_segments_;  ///< of those of kind `orders`, in their order
   Indices finishes_;

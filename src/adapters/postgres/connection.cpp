@@ -1,7 +1,11 @@
 #include "adapters/postgres/connection.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
+
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "adapters/postgres/binary.h"
 #include "domain/check.h"
@@ -71,6 +75,7 @@ std::string settings_of(const ConnectionOptions& options) {
          "; SET statement_timeout = " + timeout +
          "; SET idle_in_transaction_session_timeout = " + timeout +
          "; SET client_min_messages = warning; SET jit = off" +
+         (options.plans == Plans::once ? "; SET plan_cache_mode = force_generic_plan" : "") +
          "; SELECT set_config('synchronous_commit', 'on', false)"
          "  WHERE current_setting('synchronous_commit') = 'off'";
 }
@@ -254,16 +259,49 @@ std::expected<Rows, Failure> Connection::run(const Statement& statement,
 }
 
 TransactionResult Connection::run_transaction(std::span<const Call> calls) {
+  TransactionResult result = start_transaction(calls);
+  finish_transaction(calls.size(), result, {});
+  return result;
+}
+
+TransactionResult Connection::start_transaction(std::span<const Call> calls) {
   ++round_trips_;
   TransactionResult result;
   if (!send_transaction(calls, result)) {
     result.failure = broken();
     is_given_up_ = true;
-    return result;
   }
-  receive_transaction(calls.size(), result);
-  end_pipeline();
   return result;
+}
+
+void Connection::finish_transaction(std::size_t calls, TransactionResult& result,
+                                    std::span<Connection* const> others) {
+  if (result.failure) return;
+  receive_transaction(calls, result, others);
+  end_pipeline();
+}
+
+void Connection::wait_for_answer(std::span<Connection* const> others) {
+  std::vector<Connection*> waiting{this};
+  waiting.insert(waiting.end(), others.begin(), others.end());
+  while (PQisBusy(connection_.get()) == 1) {
+    std::vector<pollfd> sockets;
+    for (const Connection* each : waiting) {
+      sockets.push_back({.fd = each->socket(), .events = POLLIN, .revents = 0});
+    }
+    if (poll(sockets.data(), sockets.size(), -1) < 0) continue;
+    for (std::size_t at = sockets.size(); at-- > 0;) {
+      if (sockets[at].revents == 0) continue;
+      // An end is left to whoever reads the results: found here, it would hide what came before.
+      char next = 0;
+      const bool is_over = recv(sockets[at].fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+      if (at == 0 && is_over) return;
+      if (is_over || PQconsumeInput(waiting[at]->connection_.get()) != 1) {
+        waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(at));
+      }
+      if (waiting.empty() || waiting.front() != this) return;
+    }
+  }
 }
 
 bool Connection::send_transaction(std::span<const Call> calls, TransactionResult& result) {
@@ -276,12 +314,14 @@ bool Connection::send_transaction(std::span<const Call> calls, TransactionResult
   return send(kCommit, {}) && PQpipelineSync(connection_.get()) == 1;
 }
 
-void Connection::receive_transaction(std::size_t calls, TransactionResult& result) {
+void Connection::receive_transaction(std::size_t calls, TransactionResult& result,
+                                     std::span<Connection* const> others) {
   bool is_synchronised = false;
   bool at_an_end = false;    // of one statement's answer
   std::size_t answered = 0;  // BEGIN, the calls, COMMIT
   result.may_have_committed = true;
   while (!is_synchronised && is_alive()) {
+    if (!others.empty()) wait_for_answer(others);
     Result answer(PQgetResult(connection_.get()));
     if (!answer) {
       // A second end in a row: libpq, whose write failed, expects nothing more and yet calls the

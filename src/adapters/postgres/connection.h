@@ -74,12 +74,17 @@ class Rows {
   std::unique_ptr<PGresult, Clear> result_;
 };
 
+/// Whether a prepared statement is planned for its values or once for all of them. Planning for
+/// values looks at every month before it leaves all but one out.
+enum class Plans : std::uint8_t { as_the_server_likes, once };
+
 struct ConnectionOptions {
   std::string url;     ///< a libpq URL or keyword string; sslmode and the rest as it says
   std::string schema;  ///< becomes the search path
   std::string name;    ///< shown as application_name
   domain::Duration connect_timeout = domain::Duration::seconds(5);
   domain::Duration statement_timeout = domain::Duration::seconds(10);
+  Plans plans = Plans::as_the_server_likes;
 };
 
 /// How a transaction of several calls ended.
@@ -113,6 +118,12 @@ class Connection {
   /// All calls in one transaction and one round trip: pipelined between BEGIN and COMMIT, with a
   /// flush before the COMMIT, so that the answers leave the server before it commits.
   TransactionResult run_transaction(std::span<const Call> calls);
+  /// The same in two halves, so that several connections work at once: sends, and receives. Between
+  /// them nothing else may be asked of this connection. While one waits, the answers to `others`
+  /// are read off their sockets, so that none of them waits for this program.
+  TransactionResult start_transaction(std::span<const Call> calls);
+  void finish_transaction(std::size_t calls, TransactionResult& result,
+                          std::span<Connection* const> others);
 
   /// Text without parameters, of one or several statements; for migrations and settings.
   std::expected<void, Failure> execute(const std::string& sql);
@@ -149,7 +160,9 @@ class Connection {
   /// the COMMIT may be on its way.
   bool send_transaction(std::span<const Call> calls, TransactionResult& result);
   /// Reads up to the synchronisation point, or to the end of the connection.
-  void receive_transaction(std::size_t calls, TransactionResult& result);
+  void receive_transaction(std::size_t calls, TransactionResult& result,
+                           std::span<Connection* const> others);
+  void wait_for_answer(std::span<Connection* const> others);
   void end_pipeline();
   Failure failure_of(const PGresult* result);
   Failure broken() const;

@@ -18,18 +18,8 @@ stored AS (
          reason, charge, handover, holds_stock, capture_reference, key_generation, charge_since,
          attempts, first_error, last_error, first_failed_at, interruptions, redrives, due,
          dead_letter_state, dead_letter_stage, dead_letter_first_error, dead_letter_last_error,
-         dead_letter_attempts, dead_letter_first_failed_at, dead_letter_at
-  FROM input ON CONFLICT DO NOTHING),
-kept AS (
-  INSERT INTO receipts SELECT order_id, created_at, receipt FROM input WHERE receipt IS NOT NULL
-  ON CONFLICT DO NOTHING),
-stepped AS (
-  INSERT INTO events
-  SELECT i.order_id, i.created_at, 1, (e ->> 0)::integer,
-         timestamptz '1970-01-01 00:00:00+00' + (e ->> 1)::bigint * interval '1 microsecond',
-         (e ->> 2)::smallint, (e ->> 3)::smallint, (e ->> 4)::smallint, (e ->> 5)::smallint,
-         (e ->> 6)::integer
-  FROM input i, jsonb_array_elements(i.events) e ON CONFLICT DO NOTHING)
+         dead_letter_attempts, dead_letter_first_failed_at, dead_letter_at, events, receipt
+  FROM input ON CONFLICT DO NOTHING)
 INSERT INTO events (order_id, created_at, kind, number, at, reason, attempt)
 SELECT n.order_id, created_of(n.order_id), 2, n.number, n.at, n.reason, n.attempt
 FROM unnest($3::uuid[], $4::integer[], $5::timestamptz[], $6::smallint[], $7::integer[])
@@ -45,7 +35,8 @@ ON CONFLICT (tenant_id, key) DO UPDATE SET fingerprint = excluded.fingerprint,
 
 inline constexpr Statement kActive{
     .name = "copy_active",
-    .sql = "SELECT write_active(store_now(), $1::order_facts[], $2::order_state[])"};
+    .sql =
+        "SELECT write_active(store_now(), $1::order_facts[], $2::order_state[], NULL, NULL, NULL)"};
 
 inline constexpr Statement kStock{.name = "copy_stock", .sql = R"~(
 INSERT INTO stock (tenant_id, product_id, received, reserved, sold)
@@ -93,7 +84,7 @@ inline constexpr Statement kTypes{.name = "copy_types",
 inline constexpr Statement kTally{.name = "copy_tally", .sql = R"~(
 WITH ended AS (
   SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, status, total_minor, version,
-         updated_at FROM orders),
+         updated_at, timeline, receipt FROM orders),
 sums(name, value) AS (
   SELECT month || ' orders of status ' || status, count(*) FROM ended GROUP BY month, status
   UNION ALL SELECT month || ' minor units', sum(total_minor % 1000003) FROM ended GROUP BY month
@@ -101,10 +92,11 @@ sums(name, value) AS (
   UNION ALL SELECT month || ' times',
                    sum((extract(epoch FROM updated_at) * 1000000)::bigint % 1000003)
             FROM ended GROUP BY month
+  UNION ALL SELECT month || ' events of kind 1', sum(jsonb_array_length(timeline)) FROM ended
+            GROUP BY month
   UNION ALL SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') || ' events of kind ' || kind,
                    count(*) FROM events GROUP BY 1
-  UNION ALL SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') || ' receipt bytes',
-                   sum(length(receipt)) FROM receipts GROUP BY 1
+  UNION ALL SELECT month || ' receipt bytes', sum(length(receipt)) FROM ended GROUP BY month
   UNION ALL SELECT 'active orders of status ' || status, count(*) FROM active_orders GROUP BY status
   UNION ALL SELECT 'active minor units', sum(total_minor % 1000003) FROM active_orders
   UNION ALL SELECT 'active versions', sum(version) FROM active_orders

@@ -191,17 +191,14 @@ Done CopyTarget::end_pass() {
 Done CopyTarget::make_month(domain::Month month) {
   const std::string first = fmt::format("{}-01", domain::to_string(month));
   return connection_->execute(
-      fmt::format("SELECT create_month('orders', '{0}'), create_month('events', '{0}'),"
-                  " create_month('receipts', '{0}')",
-                  first));
+      fmt::format("SELECT create_month('orders', '{0}'), create_month('events', '{0}')", first));
 }
 
 Done CopyTarget::clear_month(domain::Month month) {
   std::string name = domain::to_string(month);
   name[name.find('-')] = '_';
-  return connection_->execute(fmt::format("TRUNCATE {0}, {1}, {2}", quoted_name("orders_" + name),
-                                          quoted_name("events_" + name),
-                                          quoted_name("receipts_" + name)));
+  return connection_->execute(
+      fmt::format("TRUNCATE {}, {}", quoted_name("orders_" + name), quoted_name("events_" + name)));
 }
 
 Done CopyTarget::write(const Statement& statement, const Parameters& parameters) {
@@ -351,7 +348,7 @@ std::expected<Tally, Failure> CopyTarget::tally(domain::Instant keys_after) {
 }
 
 Done CopyTarget::finish() {
-  for (const char* table : {"active_orders", "orders", "events", "receipts", "idempotency_keys"}) {
+  for (const char* table : {"active_orders", "orders", "events", "idempotency_keys"}) {
     if (auto done = connection_->execute(fmt::format("ANALYZE {}", table)); !done) return done;
   }
   const auto done = connection_->execute(fmt::format(

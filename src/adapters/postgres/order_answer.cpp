@@ -1,5 +1,6 @@
 #include "adapters/postgres/order_answer.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -31,6 +32,8 @@ enum Column {
   kForceRate,
   kForcePeriod,
   kForceBurst,
+  kHeld,
+  kActive,
   kFound,
 };
 
@@ -62,6 +65,13 @@ std::optional<OrderAnswer> OrderAnswer::from(const Rows& rows, Sizes sizes) {
     if (!outcome) return std::nullopt;
     answer.outcomes_.push_back(static_cast<Outcome>(*outcome));
   }
+  const auto held = array_from(rows.bytes(0, kHeld));
+  if (!held || held->size() != sizes.commands || rows.is_null(0, kActive)) return std::nullopt;
+  for (const auto& each : *held) answer.held_.push_back(each == "\1");
+  answer.active_ = static_cast<std::size_t>(rows.integer(0, kActive));
+  answer.asks_back_ = std::ranges::any_of(answer.outcomes_, [](Outcome outcome) {
+    return outcome == Outcome::replayed || outcome == Outcome::stale;
+  });
   for (const auto& replay : *replays) {
     answer.replays_.push_back(replay ? std::optional(order_id_from(*replay)) : std::nullopt);
   }
@@ -109,6 +119,10 @@ bool OrderAnswer::read_buckets(const Rows& rows, std::size_t tenants) {
   return true;
 }
 
+void OrderAnswer::remember(const Order& order) {
+  if (asks_back_) orders_.insert_or_assign(order.id, order);
+}
+
 std::optional<Order> OrderAnswer::known(const domain::OrderId& id) {
   const auto found = orders_.find(id);
   if (found == orders_.end()) {
@@ -128,7 +142,8 @@ ports::CommandResult OrderAnswer::accept(std::size_t command, std::size_t tenant
   const auto store = [&](Order order) {
     result.outcome = AcceptOutcome::accepted;
     result.take = bucket.take(1, now_);
-    orders_.insert_or_assign(order.id, order);
+    remember(order);
+    if (held_[command]) held_orders_.push_back(order);
     result.order = std::move(order);
   };
   switch (outcomes_[command]) {
@@ -165,12 +180,12 @@ ports::CommandResult OrderAnswer::commit(std::size_t command, ports::Commit& com
   const domain::OrderId id = commit.next.id;
   const auto reject = [&](domain::Reason reason) {
     Order rejected = domain::reject_instead(std::move(commit.next), reason);
-    orders_.insert_or_assign(id, rejected);
+    remember(rejected);
     return CommitResult{.outcome = CommitOutcome::short_of_stock, .current = std::move(rejected)};
   };
   switch (outcomes_[command]) {
     case Outcome::committed:
-      orders_.insert_or_assign(id, std::move(commit.next));
+      remember(commit.next);
       return CommitResult{};
     case Outcome::unknown_product:
       return reject(domain::Reason::unknown_product);

@@ -172,6 +172,11 @@ void read_state(FieldReader& in, Order& order) {
 
 }  // namespace
 
+std::int16_t stage_number(domain::Status status) {
+  const auto stage = domain::stage_of(status);
+  return static_cast<std::int16_t>(stage ? static_cast<int>(*stage) : 0);
+}
+
 std::string encode_facts(const Order& order) {
   CompositeWriter out;
   out.add(type_id::kUuid, order.id.view());
@@ -192,9 +197,7 @@ std::string encode_facts(const Order& order) {
 std::string encode_state(const Order& order, domain::Version read, std::string_view receipt) {
   CompositeWriter out;
   out.add(type_id::kUuid, order.id.view());
-  const auto stage = domain::stage_of(order.status);
-  out.add(type_id::kInt2,
-          to_binary(static_cast<std::int16_t>(stage ? static_cast<int>(*stage) : 0)));
+  out.add(type_id::kInt2, to_binary(stage_number(order.status)));
   add_instant(out, order.updated_at);
   add_enumerator(out, order.status);
   add_number(out, order.version.number);

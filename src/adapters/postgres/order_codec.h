@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,9 @@
 /// deploy/postgres. Items, metadata and timelines are JSON arrays there; a metadata string that
 /// JSON text cannot carry in PostgreSQL (a zero byte, bytes that are no UTF-8) is {"hex": "..."}.
 namespace penstock::postgres_store {
+
+/// The number of the stage that an order in `status` waits for; 0 at the end.
+std::int16_t stage_number(domain::Status status);
 
 /// A composite of the type order_facts: what the client gave.
 std::string encode_facts(const domain::Order& order);

@@ -45,9 +45,23 @@ std::string names(const Places& places, auto name_of) {
 
 }  // namespace
 
-OrderSegment::OrderSegment(std::span<ports::Command> commands, std::vector<std::size_t> indices)
+OrderSegment::OrderSegment(std::span<ports::Command> commands, std::vector<std::size_t> indices,
+                           CallContext& context)
     : commands_(commands), indices_(std::move(indices)) {
   gather();
+  choose_held(context);
+}
+
+void OrderSegment::choose_held(CallContext& context) {
+  holds_.assign(writes_.size(), false);
+  for (std::size_t write = 0; write < writes_.size(); ++write) {
+    const ports::Accept* accept = accept_of(writes_[write]);
+    if (accept == nullptr || context.hold_at_most == 0 || !context.hold_stage) continue;
+    const domain::Order& next = accept->commit.next;
+    if (domain::stage_of(next.status) != context.hold_stage || next.due > next.updated_at) continue;
+    holds_[write] = true;
+    context.hold_at_most -= 1;
+  }
 }
 
 const ports::Accept* OrderSegment::accept_of(std::size_t index) const {
@@ -84,20 +98,28 @@ void OrderSegment::gather() {
   keys_.number();
 }
 
-Call OrderSegment::call(const PostgresStoreOptions& options, const CompositeTypes& types) const {
+Call OrderSegment::call(const PostgresStoreOptions& options, const CallContext& context) const {
   const domain::BucketContract& bucket = options.default_contract.bucket;
   Parameters parameters;
-  parameters.add(options.node)
+  parameters.add(options.node).add(context.counter);
+  if (context.hold_stage) {
+    parameters.add(to_binary(static_cast<std::int16_t>(*context.hold_stage)));
+  } else {
+    parameters.add_null();
+  }
+  parameters.add(interval_to_binary(options.lease))
       .add(to_binary(static_cast<std::int64_t>(options.max_active)))
       .add(to_binary(static_cast<std::int64_t>(domain::limits::kMaxTenants)))
       .add(interval_to_binary(options.idempotency_retention))
       .add(to_binary(bucket.rate.micro_tokens))
       .add(to_binary(bucket.rate.period_ns))
       .add(to_binary(bucket.burst));
-  add_order_arrays(parameters, types);
+  add_order_arrays(parameters, context.types);
   add_command_arrays(parameters);
   add_line_arrays(parameters);
   add_name_arrays(parameters);
+  add_order_sums(parameters);
+  add_other_sums(parameters);
   return {.statement = &statements::kApplyOrders, .parameters = std::move(parameters)};
 }
 
@@ -132,9 +154,16 @@ void OrderSegment::add_command_arrays(Parameters& parameters) const {
   ArrayWriter tenants(type_id::kInt4);
   ArrayWriter keys(type_id::kInt4);
   ArrayWriter fingerprints(type_id::kBytea);
-  for (const std::size_t index : writes_) {
+  ArrayWriter versions(type_id::kInt4);
+  ArrayWriter stages(type_id::kInt2);
+  ArrayWriter holds(type_id::kBool);
+  for (std::size_t write = 0; write < writes_.size(); ++write) {
+    const std::size_t index = writes_[write];
     const ports::Commit& commit = *commit_of(index);
     const ports::Accept* accept = accept_of(index);
+    versions.add(to_binary(static_cast<std::int32_t>(commit.next.version.number)));
+    stages.add(to_binary(stage_number(commit.next.status)));
+    holds.add(to_binary(static_cast<bool>(holds_[write])));
     const Text tenant = commit.next.tenant.str();
     orders.add(to_binary(orders_[commit.next.id]));
     reads.add(to_binary(static_cast<std::int32_t>(commit.read.number)));
@@ -151,6 +180,7 @@ void OrderSegment::add_command_arrays(Parameters& parameters) const {
   }
   parameters.add(orders.bytes()).add(reads.bytes()).add(moves.bytes()).add(tenants.bytes());
   parameters.add(keys.bytes()).add(fingerprints.bytes());
+  parameters.add(versions.bytes()).add(stages.bytes()).add(holds.bytes());
 }
 
 void OrderSegment::add_line_arrays(Parameters& parameters) const {
@@ -179,6 +209,90 @@ void OrderSegment::add_name_arrays(Parameters& parameters) const {
       .add(names(products_, second))
       .add(names(keys_, first))
       .add(names(keys_, second));
+}
+
+// What the server needs where it carries out every command as it stands.
+void OrderSegment::add_order_sums(Parameters& parameters) const {
+  struct Of {
+    int commits = 0;
+    bool ends = false;
+    std::int32_t read = 0;
+    std::int32_t place = 0;
+  };
+  std::vector<Of> all(orders_.size());
+  ArrayWriter outcomes(type_id::kInt2);
+  std::size_t claims = 0;
+  std::int32_t ended = 0;
+  for (const std::size_t index : writes_) {
+    const ports::Commit& commit = *commit_of(index);
+    const ports::Accept* accept = accept_of(index);
+    Of& of = all[static_cast<std::size_t>(orders_[commit.next.id]) - 1];
+    const bool is_terminal = stage_number(commit.next.status) == 0;
+    of.commits += 1;
+    of.read = static_cast<std::int32_t>(commit.read.number);
+    of.ends = accept == nullptr && is_terminal && commit.stock != domain::StockMove::reserve;
+    if (is_terminal) of.place = ++ended;
+    outcomes.add(to_binary(OrderAnswer::as_it_stands(
+        accept != nullptr ? OrderAnswer::Kind::accept : OrderAnswer::Kind::commit)));
+    if (accept != nullptr && accept->idempotency) ++claims;
+  }
+  ArrayWriter ends(type_id::kBool);
+  ArrayWriter reads(type_id::kInt4);
+  ArrayWriter places(type_id::kInt4);
+  for (const Of& of : all) {
+    ends.add(to_binary(of.ends && of.commits == 1));
+    reads.add(to_binary(of.read));
+    places.add(to_binary(of.place));
+  }
+  parameters.add(to_binary(writes_.size() == orders_.size() && claims == keys_.size()));
+  parameters.add(ends.bytes()).add(reads.bytes()).add(places.bytes()).add(outcomes.bytes());
+}
+
+void OrderSegment::add_other_sums(Parameters& parameters) const {
+  struct Moves {
+    std::int64_t reserved = 0;
+    std::int64_t released = 0;
+    std::int64_t sold = 0;
+  };
+  std::vector<std::int64_t> orders(tenants_.size(), 0);
+  std::vector<Moves> moves(products_.size());
+  std::vector<const ports::Accept*> claims(keys_.size(), nullptr);
+  const auto at = [](std::int32_t place) { return static_cast<std::size_t>(place) - 1; };
+  for (const std::size_t index : writes_) {
+    const ports::Commit& commit = *commit_of(index);
+    const Text tenant = commit.next.tenant.str();
+    if (const ports::Accept* accept = accept_of(index)) {
+      orders[at(tenants_[tenant])] += 1;
+      if (accept->idempotency) claims[at(keys_[{tenant, accept->idempotency->key.str()}])] = accept;
+    }
+    if (commit.stock == domain::StockMove::none) continue;
+    for (const domain::Item& item : commit.next.items) {
+      Moves& move = moves[at(products_[{tenant, item.product.str()}])];
+      if (commit.stock == domain::StockMove::reserve) move.reserved += item.quantity;
+      if (commit.stock == domain::StockMove::release) move.released += item.quantity;
+      if (commit.stock == domain::StockMove::sell) move.sold += item.quantity;
+    }
+  }
+  ArrayWriter tenant_orders(type_id::kInt8);
+  for (const std::int64_t count : orders) tenant_orders.add(to_binary(count));
+  ArrayWriter reserved(type_id::kInt8);
+  ArrayWriter released(type_id::kInt8);
+  ArrayWriter sold(type_id::kInt8);
+  for (const Moves& move : moves) {
+    reserved.add(to_binary(move.reserved));
+    released.add(to_binary(move.released));
+    sold.add(to_binary(move.sold));
+  }
+  ArrayWriter key_orders(type_id::kUuid);
+  ArrayWriter key_prints(type_id::kBytea);
+  for (const ports::Accept* accept : claims) {
+    const auto& print = accept->idempotency->fingerprint;
+    key_orders.add(accept->commit.next.id.view());
+    key_prints.add({reinterpret_cast<const char*>(print.data()), print.size()});
+  }
+  parameters.add(tenant_orders.bytes());
+  parameters.add(reserved.bytes()).add(released.bytes()).add(sold.bytes());
+  parameters.add(key_orders.bytes()).add(key_prints.bytes());
 }
 
 std::vector<std::size_t> OrderSegment::tenant_places() const {
@@ -212,6 +326,8 @@ bool OrderSegment::read(const Rows& rows, std::vector<ports::CommandResult>& res
       results[index] = answer->peek(tenants[at]);
     }
   }
+  held_ = answer->take_held();
+  active_ = answer->active();
   return answer->is_whole();
 }
 

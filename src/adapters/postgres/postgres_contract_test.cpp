@@ -105,9 +105,19 @@ class ClockedStore final : public ports::OrderStore {
   SchemaClock& clock_;
 };
 
+/// How a process of `penstock serve` writes, and the plainest way.
+enum class Writing : std::uint8_t { plainly, holding_on_two_connections };
+
 class PostgresUnderTest final : public StoreUnderTest {
  public:
-  explicit PostgresUnderTest(const StoreOptions& options) : options_(schema_.store_options()) {
+  PostgresUnderTest(const StoreOptions& options, Writing writing)
+      : options_(schema_.store_options()) {
+    if (writing == Writing::holding_on_two_connections) {
+      options_.holding = postgres_store::Holding::accepted;
+      options_.writer_connections = 2;
+      // Below it the orders that end together are one terminal batch, as everywhere.
+      options_.least_split_batch = 5;
+    }
     options_.max_active = options.max_active;
     options_.default_contract = options.default_contract;
     options_.idempotency_retention = options.idempotency_retention;
@@ -146,11 +156,17 @@ class PostgresUnderTest final : public StoreUnderTest {
   std::unique_ptr<ClockedStore> clocked_;
 };
 
+StoreFactory factory_of(std::string name, Writing writing) {
+  return {.name = std::move(name), .open = [writing](const StoreOptions& options) {
+            return std::make_unique<PostgresUnderTest>(options, writing);
+          }};
+}
+
 INSTANTIATE_TEST_SUITE_P(Postgres, OrderStoreContract,
-                         ::testing::Values(StoreFactory{
-                             .name = "postgres", .open = [](const StoreOptions& options) {
-                               return std::make_unique<PostgresUnderTest>(options);
-                             }}));
+                         ::testing::Values(factory_of("plainly", Writing::plainly)));
+INSTANTIATE_TEST_SUITE_P(PostgresTwoConnections, OrderStoreContract,
+                         ::testing::Values(factory_of("holding_on_two_connections",
+                                                      Writing::holding_on_two_connections)));
 
 }  // namespace
 }  // namespace penstock::store_contract

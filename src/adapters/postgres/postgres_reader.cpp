@@ -111,7 +111,8 @@ PostgresReader::PostgresReader(const PostgresStoreOptions& options,
                           .schema = options.schema,
                           .name = "penstock reader " + options.node,
                           .connect_timeout = options.connect_timeout,
-                          .statement_timeout = options.statement_timeout},
+                          .statement_timeout = options.statement_timeout,
+                          .plans = Plans::once},
       reachability_(reachability),
       default_contract_(options.default_contract),
       most_(std::max<std::size_t>(1, options.reader_connections)) {}
@@ -174,10 +175,18 @@ std::expected<std::optional<ports::StoredOrder>, StoreError> PostgresReader::fin
   if (!decoded) return std::unexpected(StoreError::corrupt);
   stored.order = *std::move(decoded);
   if (!rows->is_null(0, kRecordColumns)) stored.receipt = rows->bytes(0, kRecordColumns);
-  if (!rows->is_null(0, kRecordColumns + 1)) {
-    auto deliveries = deliveries_of(rows->bytes(0, kRecordColumns + 1));
+  constexpr int kToldAt = kRecordColumns + 1;
+  constexpr int kDeliveries = kRecordColumns + 2;
+  if (!rows->is_null(0, kToldAt)) {
+    // The log's entry, which is always delivered at once.
+    stored.deliveries.push_back({.at = instant_from(rows->bytes(0, kToldAt)),
+                                 .attempt = 1,
+                                 .reason = domain::Reason::delivered});
+  }
+  if (!rows->is_null(0, kDeliveries)) {
+    auto deliveries = deliveries_of(rows->bytes(0, kDeliveries));
     if (!deliveries) return std::unexpected(StoreError::corrupt);
-    stored.deliveries = *std::move(deliveries);
+    stored.deliveries.insert(stored.deliveries.end(), deliveries->begin(), deliveries->end());
   }
   return stored;
 }

@@ -1,6 +1,8 @@
 #include "adapters/postgres/postgres_store.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <string_view>
 
 #include <boost/json.hpp>
@@ -35,21 +37,50 @@ std::int32_t bounded(std::size_t limit) {
 
 constexpr std::uint32_t kDeliveriesBit = 1U << (domain::kStages + 1);
 
-/// The stages that orders wait for once `commands` are stored, each as the bit of its number, and
-/// whether deliveries do.
+std::uint32_t bit_of(domain::Status status) {
+  const auto stage = domain::stage_of(status);
+  return 1U << static_cast<unsigned>(stage.value_or(domain::Stage::notification));
+}
+
+/// The stages that orders wait for once the commits of `commands` are stored, each as the bit of
+/// its number, and whether deliveries do.
 std::uint32_t work_of(std::span<const ports::Command> commands) {
   std::uint32_t stages = 0;
   for (const ports::Command& command : commands) {
     if (const auto* finish = std::get_if<ports::FinishTerminalBatch>(&command)) {
       if (!finish->deliveries.empty()) stages |= kDeliveriesBit;
     }
-    const auto* commit = std::get_if<ports::Commit>(&command);
-    if (const auto* accept = std::get_if<ports::Accept>(&command)) commit = &accept->commit;
-    if (commit == nullptr) continue;
-    const auto stage = domain::stage_of(commit->next.status);
-    stages |= 1U << static_cast<unsigned>(stage.value_or(domain::Stage::notification));
+    if (const auto* commit = std::get_if<ports::Commit>(&command)) {
+      stages |= bit_of(commit->next.status);
+    }
   }
   return stages;
+}
+
+/// The stages that accepted orders wait for, but for what this node holds.
+std::uint32_t work_of_accepted(std::span<const ports::CommandResult> results,
+                               std::span<const Order> held) {
+  std::map<std::uint32_t, std::ptrdiff_t> waiting;
+  for (const ports::CommandResult& result : results) {
+    const auto* accept = std::get_if<ports::AcceptResult>(&result);
+    if (accept == nullptr || accept->outcome != ports::AcceptOutcome::accepted) continue;
+    if (!accept->order) continue;  // a look at a bucket
+    waiting[bit_of(accept->order->status)] += 1;
+  }
+  for (const Order& order : held) waiting[bit_of(order.status)] -= 1;
+  std::uint32_t stages = 0;
+  for (const auto& [bit, orders] : waiting) stages |= orders > 0 ? bit : 0;
+  return stages;
+}
+
+/// The stage that a process's accepted orders go to; nothing where nothing is accepted.
+std::optional<domain::Stage> stage_of_accepts(std::span<const ports::Command> commands) {
+  for (const ports::Command& command : commands) {
+    if (const auto* accept = std::get_if<ports::Accept>(&command)) {
+      return domain::stage_of(accept->commit.next.status);
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string_view jsonb) {
@@ -79,7 +110,7 @@ PostgresStore::PostgresStore(PostgresStoreOptions options)
     : options_(std::move(options)),
       reachability_(options_.reachability_changed),
       reader_(options_, &reachability_),
-      session_(options_, reachability_),
+      lanes_(options_, reachability_),
       last_tenants_(domain::kStages + 1) {}
 
 std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
@@ -102,7 +133,7 @@ std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
   }
   connection->reset();
   std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(options)));
-  if (auto opened = store->session_.open(); !opened) {
+  if (auto opened = store->session().open(); !opened) {
     return std::unexpected(std::move(opened.error()));
   }
   if (auto begun = store->begin_run(); !begun) return std::unexpected(std::move(begun.error()));
@@ -110,7 +141,7 @@ std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
 }
 
 std::expected<void, Failure> PostgresStore::begin_run() {
-  const auto begun = session_.run(statements::kBeginRun, Parameters().add(options_.node));
+  const auto begun = session().run(statements::kBeginRun, Parameters().add(options_.node));
   if (!begun) return std::unexpected(begun.error());
   recovery_.unclean_ends = static_cast<std::int32_t>(begun->integer(0, 0));
   if (const auto orders = array_from(begun->bytes(0, 1))) {
@@ -119,6 +150,7 @@ std::expected<void, Failure> PostgresStore::begin_run() {
     }
   }
   recovery_.active = static_cast<std::size_t>(begun->integer(0, 2));
+  active_seen_ = recovery_.active;
   return {};
 }
 
@@ -134,6 +166,7 @@ StoreError PostgresStore::note_corrupt(const char* what) {
 
 std::expected<void, StoreError> PostgresStore::close() {
   if (stopped_) return std::unexpected(*stopped_);
+  give_back(held_.take_older_than(HeldOrders::Clock::time_point::max()));
   auto ended = run(statements::kEndRun, Parameters().add(options_.node));
   if (!ended) return std::unexpected(ended.error());
   stopped_ = StoreError::stopped;
@@ -145,26 +178,104 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
   PENSTOCK_CHECK(commands.size() <= domain::limits::kMaxBatch, "a batch is bounded");
   if (stopped_) return std::unexpected(*stopped_);
   if (commands.empty()) return std::vector<ports::CommandResult>{};
-  // The types' ids are known once there was a connection, and are the same for every later one.
-  Batch batch(commands, options_, session_.types());
-  std::vector<Call> calls = batch.calls();
-  const std::size_t answers = calls.size();
-  // Behind the commands: a commit that ends its lease makes a release without effect.
-  if (auto release = release_call()) calls.push_back(*std::move(release));
   // Before the results, which move from the commands.
   const std::uint32_t work = work_of(commands);
-  auto rows = session_.commit(std::move(calls));
-  if (!rows) return std::unexpected(note(rows.error()));
+  drop_held(commands);
+  const auto hold_stage =
+      options_.holding == Holding::accepted ? stage_of_accepts(commands) : std::nullopt;
+  BatchSplit split(
+      commands, {.parts = parts_for(commands.size()), .least_batch = options_.least_split_batch});
+  std::vector<Batch> batches = batches_of(split, hold_stage);
+  auto results = carry_out(batches);
+  if (!results) {
+    split.restore(commands);
+    return std::unexpected(results.error());
+  }
+  auto merged = split.merge(*std::move(results));
+  take_note_of(batches, merged, work);
+  return merged;
+}
+
+// What a commit changes was leased to nobody any more after it.
+void PostgresStore::drop_held(std::span<const ports::Command> commands) {
+  if (held_.size() == 0) return;
+  for (const ports::Command& command : commands) {
+    if (const auto* commit = std::get_if<ports::Commit>(&command)) held_.drop(commit->next.id);
+  }
+}
+
+std::expected<std::vector<std::vector<ports::CommandResult>>, StoreError> PostgresStore::carry_out(
+    std::vector<Batch>& batches) {
+  std::vector<std::vector<Call>> parts;
+  std::vector<std::size_t> answers;
+  for (const Batch& batch : batches) {
+    parts.push_back(batch.calls());
+    answers.push_back(parts.back().size());
+  }
+  // Behind the commands: a commit that ends its lease makes a release without effect.
+  if (auto release = release_call()) parts.front().push_back(*std::move(release));
+  const auto rows = lanes_.commit(std::move(parts));
+  if (!rows) {
+    if (rows.error().error == StoreError::unknown_outcome) {
+      // Whatever landed of it is leased to this node, which does not know of it.
+      for (const Batch& batch : batches)
+        batch.for_each_to_hold([this](const Order& order) {
+          if (releases_.size() < kMaxPendingReleases) releases_.emplace_back(order.id, order.due);
+        });
+    }
+    return std::unexpected(note(rows.error()));
+  }
   releases_.clear();
+  std::vector<std::vector<ports::CommandResult>> results;
+  for (std::size_t part = 0; part < batches.size(); ++part) {
+    auto told = batches[part].results(std::span(rows->at(part)).first(answers[part]));
+    if (!told) return std::unexpected(note_corrupt("the answer to a batch has another form"));
+    results.push_back(*std::move(told));
+  }
+  return results;
+}
+
+void PostgresStore::take_note_of(std::vector<Batch>& batches,
+                                 std::span<const ports::CommandResult> results,
+                                 std::uint32_t work) {
+  std::vector<Order> held;
+  for (Batch& batch : batches) {
+    if (const auto active = batch.active()) active_seen_ = *active + results.size();
+    std::ranges::move(batch.take_held(), std::back_inserter(held));
+  }
+  work |= work_of_accepted(results, held);
   news_ |= work;
   if (options_.work_stored && (work & ~kDeliveriesBit) != 0) {
     options_.work_stored(work & ~kDeliveriesBit);
   }
-  auto results = batch.results(std::span(*rows).first(answers));
-  if (!results) return std::unexpected(note_corrupt("the answer to a batch has another form"));
-  return *std::move(results);
+  const auto now = HeldOrders::Clock::now();
+  for (Order& order : held) held_.add(std::move(order), now);
 }
 
+void PostgresStore::give_back(std::span<const Order> orders) {
+  for (const Order& order : orders) release(order.id, order.due);
+}
+
+// Behind the bound on the depth each connection alone would count what the others do not show yet.
+std::size_t PostgresStore::parts_for(std::size_t commands) const {
+  return active_seen_ + 2 * commands < options_.max_active ? lanes_.usable() : 1;
+}
+
+std::vector<Batch> PostgresStore::batches_of(BatchSplit& split,
+                                             std::optional<domain::Stage> hold_stage) {
+  // The types' ids are known once there was a connection, and are the same for every later one.
+  CallContext context{
+      .types = session().types(), .counter = {}, .hold_stage = hold_stage, .hold_at_most = 0};
+  const std::size_t room = hold_stage ? held_.room(*hold_stage) : 0;
+  std::vector<Batch> batches;
+  batches.reserve(split.size());
+  for (std::size_t part = 0; part < split.size(); ++part) {
+    context.counter = part == 0 ? options_.node : options_.node + '/' + std::to_string(part + 1);
+    context.hold_at_most = room / split.size();
+    batches.emplace_back(split.part(part), options_, context);
+  }
+  return batches;
+}
 std::optional<Call> PostgresStore::release_call() const {
   if (releases_.empty()) return std::nullopt;
   ArrayWriter orders(type_id::kUuid);
@@ -182,7 +293,7 @@ std::expected<void, StoreError> PostgresStore::flush_releases() {
   const auto call = release_call();
   if (!call) return {};
   releases_.clear();
-  const auto done = session_.run(*call->statement, call->parameters);
+  const auto done = session().run(*call->statement, call->parameters);
   if (!done) return std::unexpected(note(done.error()));
   return {};
 }
@@ -191,7 +302,7 @@ std::expected<Rows, StoreError> PostgresStore::run(const Statement& statement,
                                                    const Parameters& parameters) {
   if (stopped_) return std::unexpected(*stopped_);
   if (auto flushed = flush_releases(); !flushed) return std::unexpected(flushed.error());
-  auto rows = session_.run(statement, parameters);
+  auto rows = session().run(statement, parameters);
   if (!rows) return std::unexpected(note(rows.error()));
   return *std::move(rows);
 }
@@ -209,8 +320,16 @@ void PostgresStore::found_no_more(unsigned source) {
 
 std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage stage,
                                                                    std::size_t limit, domain::Now) {
+  if (stopped_) return std::unexpected(*stopped_);
+  const auto long_ago = HeldOrders::Clock::now() - std::chrono::microseconds(kMaxHeldFor.us);
+  if (held_.size() > 0) give_back(held_.take_older_than(long_ago));
+  std::vector<Order> held = held_.take(stage, limit);
+  limit -= held.size();
   const auto source = static_cast<unsigned>(stage);
-  if (!is_worth_asking(source)) return std::vector<Order>{};
+  if (limit == 0 || !is_worth_asking(source)) {
+    held_.wanted(stage, limit);
+    return held;
+  }
   std::string& last_tenant = last_tenants_.at(static_cast<std::size_t>(stage));
   const auto rows = run(statements::kClaim, Parameters()
                                                 .add(options_.node)
@@ -220,15 +339,21 @@ std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage
                                                 .add(last_tenant)
                                                 .add(to_binary(options_.default_contract.weight))
                                                 .add(to_binary(kMaxTenantsPerClaim)));
-  if (!rows) return std::unexpected(rows.error());
+  if (!rows) {
+    give_back(held);
+    return std::unexpected(rows.error());
+  }
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
   if (!orders->empty()) last_tenant = orders->back().tenant.str();
   if (orders->size() < limit) found_no_more(source);
-  return *std::move(orders);
+  held_.wanted(stage, limit - orders->size());
+  std::ranges::move(*orders, std::back_inserter(held));
+  return held;
 }
 
 std::expected<std::optional<Order>, StoreError> PostgresStore::claim_one(const OrderId& order) {
+  if (auto held = held_.take_one(order)) return held;
   const auto rows = run(statements::kClaimOne, Parameters()
                                                    .add(options_.node)
                                                    .add(to_binary(order))
@@ -337,6 +462,13 @@ void PostgresStore::count_depth() {
     depth.owed_refunds += number(row, 5);
     depth.terminal_batches += number(row, 6);
     depth.deliveries += number(row, 7);
+  }
+  for (std::size_t stage = 0; stage < depth.stages.size(); ++stage) {
+    // What is held waits for this process's next claim: leased it is for the others.
+    const std::size_t held =
+        std::min(depth.stages[stage].leased, held_.size(static_cast<domain::Stage>(stage)));
+    depth.stages[stage].leased -= held;
+    depth.stages[stage].ready += held;
   }
   depth.active = static_cast<std::size_t>(std::max<std::int64_t>(0, active->integer(0, 0)));
   depth_ = depth;

@@ -12,10 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/postgres/batch.h"
+#include "adapters/postgres/batch_split.h"
 #include "adapters/postgres/connection.h"
+#include "adapters/postgres/held_orders.h"
 #include "adapters/postgres/postgres_reader.h"
 #include "adapters/postgres/postgres_store_options.h"
-#include "adapters/postgres/writer_session.h"
+#include "adapters/postgres/writer_lanes.h"
 #include "ports/order_reader.h"
 #include "ports/order_store.h"
 
@@ -26,10 +29,11 @@ namespace penstock::postgres_store {
 /// `now` that is passed in counts for nothing.
 ///
 /// apply, claim and every other call are one round trip. `apply` returns after a COMMIT that waited
-/// for the disk; claims and takes do not wait for it, since a lost lease is only an order that is
-/// claimed again. A connection that breaks is opened again at the next call, with pauses; what
-/// happened to a COMMIT without an answer is asked for, and unknown_outcome only where that cannot
-/// be known. Conflicts with other transactions are tried again.
+/// for the disk, or after one on each of its connections, which take different tenants' commands;
+/// claims and takes do not wait for it, since a lost lease is only an order that is claimed again.
+/// A connection that breaks is opened again at the next call, with pauses; what happened to a
+/// COMMIT without an answer is asked for, and unknown_outcome only where that cannot be known.
+/// Conflicts with other transactions are tried again.
 ///
 /// `corrupt` (a row of another form, a schema that is not this program's) ends the store: no call
 /// succeeds any more. One thread calls, any thread reads.
@@ -72,9 +76,9 @@ class PostgresStore final : public ports::OrderStore {
   /// The last failure in the server's or libpq's words, for the log.
   const std::string& last_failure() const { return last_failure_; }
   /// Waits for the server since the start.
-  std::uint64_t round_trips() const { return session_.round_trips(); }
+  std::uint64_t round_trips() const { return lanes_.round_trips(); }
   /// The server's process that serves the writing connection; 0 without one.
-  int backend_pid() { return session_.connection() ? session_.connection()->backend_pid() : 0; }
+  int backend_pid() { return session().connection() ? session().connection()->backend_pid() : 0; }
 
  private:
   /// What work is asked of, by bit: the stages, the terminal batches under `notification`'s number,
@@ -87,6 +91,16 @@ class PostgresStore final : public ports::OrderStore {
 
   explicit PostgresStore(PostgresStoreOptions options);
 
+  WriterSession& session() { return lanes_.first(); }
+  std::vector<Batch> batches_of(BatchSplit& split, std::optional<domain::Stage> hold_stage);
+  std::size_t parts_for(std::size_t commands) const;
+  /// Carries the batches out and tells their results, one list each.
+  std::expected<std::vector<std::vector<ports::CommandResult>>, ports::StoreError> carry_out(
+      std::vector<Batch>& batches);
+  void drop_held(std::span<const ports::Command> commands);
+  void take_note_of(std::vector<Batch>& batches, std::span<const ports::CommandResult> results,
+                    std::uint32_t work);
+  void give_back(std::span<const domain::Order> orders);
   bool is_worth_asking(unsigned source);
   void found_no_more(unsigned source);
   std::expected<void, Failure> begin_run();
@@ -105,7 +119,9 @@ class PostgresStore final : public ports::OrderStore {
   PostgresStoreOptions options_;
   Reachability reachability_;
   PostgresReader reader_;
-  WriterSession session_;
+  WriterLanes lanes_;
+  HeldOrders held_;
+  std::size_t active_seen_ = 0;  ///< the depth that the last batch told of, with all of its own
   ports::Recovery recovery_;
   std::optional<ports::StoreError> stopped_;
   std::string last_failure_;

@@ -20,6 +20,8 @@ inline constexpr int kMaxTenantsPerClaim = 1'024;
 inline constexpr int kMaxConflictTries = 8;
 /// Releases that wait for the next call.
 inline constexpr std::size_t kMaxPendingReleases = 4'096;
+/// What is held and not claimed for this long is given back, so that others may work on it.
+inline constexpr domain::Duration kMaxHeldFor = domain::Duration::seconds(1);
 
 /// What a process has of the payment gateway: everybody who charges has to reach the same one.
 enum class GatewayHold : std::uint8_t {
@@ -27,6 +29,8 @@ enum class GatewayHold : std::uint8_t {
   shared,  ///< the gateway is somewhere else, and others may charge there too
   alone,   ///< the gateway is in this process: nobody else may charge
 };
+
+enum class Holding : std::uint8_t { none, accepted };
 
 struct PostgresStoreOptions {
   /// A libpq URL, "postgresql://user@host/database?sslmode=verify-full&sslrootcert=...".
@@ -55,6 +59,14 @@ struct PostgresStoreOptions {
   /// After a failed connection none is tried for this long, doubled up to kMaxReconnectPause.
   domain::Duration reconnect_pause = domain::Duration::milliseconds(100);
   std::size_t reader_connections = 4;
+  /// Connections that write, each of which one core of the server works for. Commands of different
+  /// tenants in one batch are spread over them.
+  std::size_t writer_connections = 1;
+  /// A smaller batch is one connection's: what a second transaction costs is more than it wins.
+  std::size_t least_split_batch = 64;
+  /// Whether accepted orders are leased to this process and held by the commit that stores them, as
+  /// far as its last claim had room for more.
+  Holding holding = Holding::none;
   /// `depth` is counted again only after this long, and after ten times what counting took; zero
   /// counts at every call.
   domain::Duration depth_age = domain::Duration::milliseconds(200);

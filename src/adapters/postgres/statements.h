@@ -9,7 +9,8 @@ inline constexpr Statement kApplyOrders{
     .name = "apply_orders",
     .sql =
         "SELECT * FROM apply_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-        " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)"};
+        " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,"
+        " $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41)"};
 inline constexpr Statement kSetStock{.name = "set_stock",
                                      .sql = "SELECT * FROM set_stock($1, $2, $3, $4, $5, $6)"};
 inline constexpr Statement kPutContracts{
@@ -77,13 +78,12 @@ inline constexpr Statement kWriter[] = {
 inline constexpr Statement kFind{
     .name = "find",
     .sql =
-        "SELECT r.*,"
-        " (SELECT receipt FROM receipts p WHERE p.order_id = $1 AND p.created_at = $2),"
-        " (SELECT jsonb_agg(jsonb_build_array(number, (extract(epoch FROM at)"
+        "SELECT * FROM (SELECT *, NULL::bytea, NULL::timestamptz, NULL::jsonb"
+        "               FROM active_records WHERE order_id = $1 UNION ALL"
+        " SELECT o.*, (SELECT jsonb_agg(jsonb_build_array(number, (extract(epoch FROM at)"
         "    * 1000000)::bigint, NULL, 0, 0, reason, attempt) ORDER BY number)"
         "  FROM events e WHERE e.order_id = $1 AND e.created_at = $2 AND e.kind = 2)"
-        " FROM (SELECT * FROM active_records WHERE order_id = $1 UNION ALL"
-        "       SELECT * FROM ended_records WHERE order_id = $1 AND created_at = $2) r"};
+        " FROM ended_orders o WHERE order_id = $1 AND created_at = $2) r"};
 
 inline constexpr Statement kEnded{
     .name = "ended",

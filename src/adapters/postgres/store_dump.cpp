@@ -31,9 +31,7 @@ class Dump {
     } parts[] = {
         {"SELECT FROM dropped_months LIMIT 1", &Dump::dropped},
         {"SELECT * FROM active_records", &Dump::active},
-        {"SELECT e.*, (SELECT receipt FROM receipts r WHERE r.order_id = e.order_id"
-         " AND r.created_at = e.created_at) FROM ended_records e",
-         &Dump::ended},
+        {"SELECT * FROM ended_orders", &Dump::ended},
         {"SELECT tenant_id, product_id, received, reserved, sold FROM stock", &Dump::stock},
         {"SELECT tenant_id, key, fingerprint, order_id, expires_at FROM idempotency_keys",
          &Dump::key},

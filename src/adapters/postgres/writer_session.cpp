@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "adapters/postgres/binary.h"
 #include "adapters/postgres/migrations.h"
@@ -11,6 +12,7 @@ namespace penstock::postgres_store {
 namespace {
 
 using ports::StoreError;
+using Done = std::expected<void, Failure>;
 
 constexpr std::chrono::milliseconds kNamePause{50};
 constexpr std::chrono::milliseconds kStatusPause{20};
@@ -32,7 +34,19 @@ WriterSession::WriterSession(const PostgresStoreOptions& options, Reachability& 
                           .statement_timeout = options.statement_timeout},
       node_(options.node),
       gateway_(options.gateway),
-      reachability_(reachability),
+      reachability_(&reachability),
+      first_pause_(options.reconnect_pause),
+      pause_(options.reconnect_pause),
+      random_(std::random_device{}()) {}
+
+WriterSession::WriterSession(const PostgresStoreOptions& options, std::size_t number)
+    : connection_options_{.url = options.url,
+                          .schema = options.schema,
+                          .name = "penstock " + options.node + "/" + std::to_string(number),
+                          .connect_timeout = options.connect_timeout,
+                          .statement_timeout = options.statement_timeout},
+      node_(options.node),
+      gateway_(GatewayHold::none),
       first_pause_(options.reconnect_pause),
       pause_(options.reconnect_pause),
       random_(std::random_device{}()) {}
@@ -60,9 +74,10 @@ std::expected<void, Failure> WriterSession::require_connection() {
   auto connected = connect();
   if (connected) {
     pause_ = first_pause_;
-    reachability_.met();
+    if (reachability_ != nullptr) reachability_->met();
   } else {
-    reachability_.missed(connected.error().sql_state + " " + connected.error().detail);
+    if (reachability_ != nullptr)
+      reachability_->missed(connected.error().sql_state + " " + connected.error().detail);
     next_try_ = Clock::now() + micros(pause_);
     pause_ = std::min(domain::Duration{pause_.us * 2}, kMaxReconnectPause);
   }
@@ -92,8 +107,9 @@ std::expected<void, Failure> WriterSession::connect() {
     checked.error().error = StoreError::corrupt;
     return checked;
   }
-  if (auto held = hold_node(connection); !held) return held;
-  if (auto held = hold_gateway(connection); !held) return held;
+  const bool is_first = reachability_ != nullptr;
+  if (auto held = is_first ? hold_node(connection) : Done{}; !held) return held;
+  if (auto held = is_first ? hold_gateway(connection) : Done{}; !held) return held;
   const auto types = connection.run(statements::kTypeIds, {});
   if (!types) return std::unexpected(types.error());
   types_ = {.facts = static_cast<std::uint32_t>(types->integer(0, 0)),
@@ -152,18 +168,49 @@ std::expected<Rows, Failure> WriterSession::run(const Statement& statement,
 }
 
 std::expected<std::vector<Rows>, Failure> WriterSession::commit(std::vector<Call> calls) {
-  calls.push_back({.statement = &statements::kTransactionId, .parameters = {}});
+  start_commit(std::move(calls));
+  return finish_commit({});
+}
+
+void WriterSession::start_commit(std::vector<Call> calls) {
+  calls_ = std::move(calls);
+  calls_.push_back({.statement = &statements::kTransactionId, .parameters = {}});
+  started_.reset();
+  not_started_.reset();
+  if (auto connected = require_connection(); connected) {
+    started_ = connection_->start_transaction(calls_);
+  } else {
+    not_started_ = std::move(connected.error());
+  }
+}
+
+std::vector<Call> WriterSession::take_calls() {
+  calls_.pop_back();
+  return std::move(calls_);
+}
+
+bool WriterSession::is_usable() const {
+  return (connection_ && connection_->is_alive()) || Clock::now() >= next_try_;
+}
+
+std::expected<std::vector<Rows>, Failure> WriterSession::finish_commit(
+    std::span<Connection* const> others) {
+  if (not_started_) return std::unexpected(*std::exchange(not_started_, std::nullopt));
   for (int tries = 1;; ++tries) {
-    if (auto connected = require_connection(); !connected) {
-      return std::unexpected(std::move(connected.error()));
+    if (!started_) {
+      if (auto connected = require_connection(); !connected) {
+        return std::unexpected(std::move(connected.error()));
+      }
+      started_ = connection_->start_transaction(calls_);
     }
-    TransactionResult result = connection_->run_transaction(calls);
+    TransactionResult result = *std::exchange(started_, std::nullopt);
+    connection_->finish_transaction(calls_.size(), result, others);
     if (!result.failure) {
       result.rows.pop_back();
       return std::move(result.rows);
     }
     if (result.may_have_committed) {
-      if (result.rows.size() == calls.size()) return resolve(std::move(result));
+      if (result.rows.size() == calls_.size()) return resolve(std::move(result));
       result.failure->error = StoreError::unknown_outcome;
       return std::unexpected(*std::move(result.failure));
     }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -20,13 +21,15 @@ struct CompositeTypes {
   std::uint32_t state = 0;
 };
 
-/// The one writing connection of a node, with its name and its hold on the payment gateway: opened
-/// again when it broke, with pauses; conflicts are tried again; a COMMIT without an answer is
-/// resolved. Not thread-safe.
+/// A writing connection of a node: opened again when it broke, with pauses; conflicts are tried
+/// again; a COMMIT without an answer is resolved. The first one has the node's name and its hold on
+/// the payment gateway; further ones are worked with only beside it. Not thread-safe.
 class WriterSession {
  public:
-  /// `reachability` outlives the session and is told what it meets.
+  /// The first one. `reachability` outlives the session and is told what it meets.
   WriterSession(const PostgresStoreOptions& options, Reachability& reachability);
+  /// A further one, the `number`th of its node.
+  WriterSession(const PostgresStoreOptions& options, std::size_t number);
 
   /// Opens the first connection, takes the node's name and the hold on the gateway. What is in use
   /// is waited for as long as a connection may take to end, then refused.
@@ -39,6 +42,14 @@ class WriterSession {
   /// All calls in one transaction, durable when it returns; conflicts are tried again up to
   /// kMaxConflictTries times. `unavailable`: nothing was done.
   std::expected<std::vector<Rows>, Failure> commit(std::vector<Call> calls);
+  /// The same in two halves: several sessions work at once. Between them nothing else may be asked
+  /// of this session.
+  void start_commit(std::vector<Call> calls);
+  std::expected<std::vector<Rows>, Failure> finish_commit(std::span<Connection* const> others);
+  /// What the last commit was asked to do.
+  std::vector<Call> take_calls();
+  /// Whether it is connected, or may try to be.
+  bool is_usable() const;
 
   const CompositeTypes& types() const { return types_; }
   Connection* connection() { return connection_.get(); }
@@ -61,13 +72,16 @@ class WriterSession {
   ConnectionOptions connection_options_;
   std::string node_;
   GatewayHold gateway_;
-  Reachability& reachability_;
+  Reachability* reachability_ = nullptr;  ///< null: a further session
   domain::Duration first_pause_;
   domain::Duration pause_;
   Clock::time_point next_try_;
   std::unique_ptr<Connection> connection_;
   int last_pid_ = 0;  ///< of the connection before, to be ended
   CompositeTypes types_;
+  std::vector<Call> calls_;  ///< of the commit that was begun
+  std::optional<TransactionResult> started_;
+  std::optional<Failure> not_started_;
   std::minstd_rand random_;
   std::uint64_t past_round_trips_ = 0;
 };

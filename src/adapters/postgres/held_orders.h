@@ -1,0 +1,53 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "domain/order.h"
+
+namespace penstock::postgres_store {
+
+/// Orders that this process accepted and leased in one commit: it holds their records, so that they
+/// are handed out without being claimed and read back. No more of them are held than the last claim
+/// of their stage had room for, and so the next one takes them all unless the stage was paused
+/// meanwhile. Not thread-safe.
+class HeldOrders {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// A claim of `stage` wanted up to `more` orders beyond what it got.
+  void wanted(domain::Stage stage, std::size_t more) { room_.at(index_of(stage)) = more; }
+  /// How many more orders of `stage` may be held.
+  std::size_t room(domain::Stage stage) const { return room_.at(index_of(stage)); }
+  /// `order` waits for its stage, leased until a lease after `now` is over.
+  void add(domain::Order order, Clock::time_point now);
+  /// The first up to `limit` of `stage`, in the order in which they were added.
+  std::vector<domain::Order> take(domain::Stage stage, std::size_t limit);
+  /// One of them, wherever it waits.
+  std::optional<domain::Order> take_one(const domain::OrderId& order);
+  /// `order` was changed by a commit, which ended its lease.
+  void drop(const domain::OrderId& order) { static_cast<void>(take_one(order)); }
+  /// Those that were added before `time`: nobody wanted them.
+  std::vector<domain::Order> take_older_than(Clock::time_point time);
+  std::size_t size() const { return size_; }
+  std::size_t size(domain::Stage stage) const { return lines_.at(index_of(stage)).size(); }
+
+ private:
+  struct Entry {
+    domain::Order order;
+    Clock::time_point since;
+  };
+  using Line = std::deque<Entry>;
+
+  static std::size_t index_of(domain::Stage stage) { return static_cast<std::size_t>(stage); }
+
+  std::array<Line, domain::kStages + 1> lines_;
+  std::array<std::size_t, domain::kStages + 1> room_{};
+  std::size_t size_ = 0;
+};
+
+}  // namespace penstock::postgres_store
