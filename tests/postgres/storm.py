@@ -4,10 +4,11 @@ was acknowledged ends exactly once, and money and stock add up.
     storm.py PENSTOCK [--restarts N] [--seed N] [--seconds N] [--workers N]
              [--kind processes|database]
 
-Two servers take orders in, workers run the stages, two of them payment; a gateway process loses
-replies, fails and declines. `processes`: they are killed at random moments and come back, under
-their own names or, for payment, while another has taken over at the lease's end. `database`: the
-server is stopped without a farewell and started again under load. The judge is crash.py's.
+Two servers take orders in, and one of them works on what it takes; workers run the stages, two of
+them payment; a gateway process loses replies, fails and declines. `processes`: they are killed at
+random moments and come back, under their own names or, for payment, while another has taken over at
+the lease's end. `database`: the server is stopped without a farewell and started again under load.
+The judge is crash.py's.
 """
 
 import argparse
@@ -38,8 +39,8 @@ class SharedStorm(crash.Storm):
         gateway = ("--gateway", self.gateway.url, "--gateway-timeout", "10s")
         self.plans = {
             "second": lambda: harness.Server(
-                ground, "--store", self.url, "--node", "second", "--stages", "ingest,inventory",
-                *QUICK, data="second"),
+                ground, "--store", self.url, "--node", "second", "--stages",
+                "ingest,inventory,payment,fulfillment", *gateway, *QUICK, data="second"),
             "inventory": lambda: self._worker("inventory", "inventory"),
             "payment-1": lambda: self._worker("payment-1", "payment", *gateway),
             "payment-2": lambda: self._worker("payment-2", "payment,fulfillment", *gateway),
