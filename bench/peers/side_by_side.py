@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
-"""Runs the hand-written SKIP LOCKED pipeline and Penstock on one PostgreSQL server, in turn.
+"""Runs two hand-written SKIP LOCKED pipelines and Penstock on one PostgreSQL server, in turn.
 
     side_by_side.py BUILD_FOLDER [--rounds 3] [--seconds 20] [--connections 512] [--tenants 16]
-                    [--products 100] [--batch 512] [--workers 1,1,1,1,1] [--timeline on|off]
-                    [--stage-index on|off] [--only peer|penstock] [--json FILE]
+                    [--products 100] [--plain-batch 256] [--plain-workers 24,1,1,1,1]
+                    [--plain-gather 20] [--engineered-batch 512]
+                    [--engineered-workers 1,1,1,1,1] [--timeline on|off]
+                    [--stage-index on|off] [--only SIDE] [--search] [--json FILE]
 
 A fresh cluster in a temporary directory, a unix socket in it, fsync and synchronous_commit on,
-and the same postgresql.conf for both. Each round runs the peer, then Penstock, under the same
-load (`penstock bench`, closed loop), from empty tables. Prints both, their ratio and the WAL of
-an order.
+and the same postgresql.conf for all. Each round runs each side under the same load (`penstock
+bench`, closed loop), from empty tables. Prints them, the ratios and the WAL of an order. --search
+runs the plain pipeline over a grid of its settings instead, best last.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -134,11 +137,23 @@ def bench(program, arguments, server):
             "database_cpu_us_per_order": (server.cpu_seconds() - cpu) / orders * 1e6}
 
 
-def run_peer(build, options, server):
+def run_plain(build, options, server):
+    return run_peer(build, options, server, ["--ingest", "one", "--batch", options.plain_batch,
+                                             "--workers", options.plain_workers,
+                                             "--gather", options.plain_gather])
+
+
+def run_engineered(build, options, server):
+    return run_peer(build, options, server, ["--ingest", "grouped",
+                                             "--batch", options.engineered_batch,
+                                             "--workers", options.engineered_workers])
+
+
+def run_peer(build, options, server, tuning):
     peer = subprocess.Popen(
-        [build / "bench/peers/skip_locked_peer", "--url", server.url, "--listen", "0", "--batch",
-         str(options.batch), "--workers", options.workers, "--timeline", options.timeline,
-         "--stage-index", options.stage_index], stdout=subprocess.PIPE, text=True)
+        [build / "bench/peers/skip_locked_peer", "--url", server.url, "--listen", "0",
+         "--timeline", options.timeline, "--stage-index", options.stage_index,
+         *map(str, tuning)], stdout=subprocess.PIPE, text=True)
     try:
         line = peer.stdout.readline()
         url = re.search(r"http://\S+", line)
@@ -162,11 +177,30 @@ def run_penstock(build, options, server):
     return result
 
 
-SIDES = {"peer": run_peer, "penstock": run_penstock}
+SIDES = {"plain": run_plain, "engineered": run_engineered, "penstock": run_penstock}
+# The grid that the plain pipeline's settings were chosen on: connections that accept, workers of
+# the stages, batch, and how long a stage lets work gather.
+SEARCHED = {"accepting": (8, 16, 32), "workers": ("1,1,1,1", "2,1,1,1"),
+            "batch": (64, 256), "gather": (0, 20, 50)}
+
+
+def search(build, options, server):
+    found = []
+    for accepting, workers, batch, gather in itertools.product(*SEARCHED.values()):
+        options.plain_workers = f"{accepting},{workers}"
+        options.plain_batch, options.plain_gather = batch, gather
+        server.settle()
+        result = run_plain(build, options, server)
+        name = f"{options.plain_workers} x {batch}, gather {gather} ms"
+        found.append((result["orders_per_s"], name, result))
+        show(name, result)
+    print("\nsorted:")
+    for _, name, result in sorted(found, key=lambda each: each[0]):
+        show(name, result)
 
 
 def show(name, result):
-    print(f"{name:9} {result['orders_per_s']:8.0f} orders/s  {result['orders']:8} orders  accept "
+    print(f"{name:10} {result['orders_per_s']:8.0f} orders/s  {result['orders']:8} orders  accept "
           f"p50/p99 {result['accept_p50_ms']:6.1f}/{result['accept_p99_ms']:6.1f} ms  WAL "
           f"{result['wal_bytes_per_order']:6.0f} B/order  database "
           f"{result['database_cpu_us_per_order']:5.0f} us CPU/order", flush=True)
@@ -180,11 +214,15 @@ def main():
     parser.add_argument("--connections", type=int, default=512)
     parser.add_argument("--tenants", type=int, default=16)
     parser.add_argument("--products", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=512)
-    parser.add_argument("--workers", default="1,1,1,1,1")
+    parser.add_argument("--plain-batch", type=int, default=256)
+    parser.add_argument("--plain-workers", default="24,1,1,1,1")
+    parser.add_argument("--plain-gather", type=int, default=20)
+    parser.add_argument("--engineered-batch", type=int, default=512)
+    parser.add_argument("--engineered-workers", default="1,1,1,1,1")
     parser.add_argument("--timeline", choices=("on", "off"), default="on")
     parser.add_argument("--stage-index", choices=("on", "off"), default="on")
     parser.add_argument("--only", choices=SIDES)
+    parser.add_argument("--search", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     sides = [options.only] if options.only else list(SIDES)
@@ -193,6 +231,8 @@ def main():
         settings = {name: server.query(f"SHOW {name}") for name in SHOWN}
         print("PostgreSQL", server.query("SHOW server_version"),
               ", ".join(f"{name} = {value}" for name, value in settings.items()))
+        if options.search:
+            return search(options.build.resolve(), options, server)
         for _ in range(options.rounds):
             for side in sides:
                 server.settle()
@@ -202,8 +242,9 @@ def main():
               for side, runs in figures.items()}
     for side in sides:
         print(f"{side}: median {median[side]:.0f} orders/s")
-    if len(sides) == 2:
-        print(f"penstock / peer: {median['penstock'] / median['peer']:.2f}")
+    for side in sides if "penstock" in sides else []:
+        if side != "penstock":
+            print(f"penstock / {side}: {median['penstock'] / median[side]:.2f}")
     if options.json:
         options.json.write_text(json.dumps({"settings": settings, "runs": figures}, indent=1),
                                 encoding="utf-8")

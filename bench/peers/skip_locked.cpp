@@ -3,7 +3,7 @@
 //
 //   skip_locked --url URL [--orders N | --listen PORT] [--batch N] [--workers a,b,c,d,e]
 //               [--tenants N] [--products N] [--backlog N] [--stage-index on|off]
-//               [--timeline on|off]
+//               [--timeline on|off] [--ingest grouped|one] [--gather MS]
 //
 // With --orders it places its own orders, at most `backlog` unfinished at a time. With --listen it
 // serves what `penstock bench --server` asks for, until SIGTERM.
@@ -70,6 +70,10 @@ Plan plan_of(int count, char** arguments) {
   set("--products", plan.products);
   set("--backlog", plan.backlog);
   if (flags.contains("--listen")) plan.port = static_cast<std::uint16_t>(number(flags["--listen"]));
+  if (flags["--ingest"] == "one") plan.tuning.ingest = peer::Ingest::one_by_one;
+  std::uint64_t gather_ms = 0;
+  set("--gather", gather_ms);
+  plan.tuning.gather = std::chrono::milliseconds(gather_ms);
   if (flags["--stage-index"] == "off") plan.tuning.has_stage_index = false;
   if (flags["--timeline"] == "off") {
     plan.tuning.statements = peer::sql::statements(peer::sql::Timeline::none);

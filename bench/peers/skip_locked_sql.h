@@ -92,6 +92,35 @@ queued AS (
   FROM keyed JOIN input i USING (order_id))
 SELECT order_id FROM keyed)~"};
 
+/// Accepts one order: the same, of one request in a transaction of its own.
+inline constexpr Statement kIngestOne{.name = "ingest_one", .sql = R"~(
+WITH taken AS (
+  UPDATE buckets b SET at = clock_timestamp(), tokens =
+    least(b.burst, b.tokens + b.rate * extract(epoch FROM clock_timestamp() - b.at)) - 1
+  WHERE b.tenant_id = $2::text
+    AND least(b.burst, b.tokens + b.rate * extract(epoch FROM clock_timestamp() - b.at)) >= 1
+    AND NOT EXISTS (
+      SELECT FROM idempotency_keys k WHERE k.tenant_id = $2::text AND k.key = $4::text)
+  RETURNING b.tenant_id),
+keyed AS (
+  INSERT INTO idempotency_keys
+  SELECT tenant_id, $4::text, $5::bytea, $1::uuid, now() + interval '7 days' FROM taken
+  ON CONFLICT DO NOTHING RETURNING order_id, tenant_id),
+stored AS (
+  INSERT INTO orders
+  SELECT order_id, now(), tenant_id, $3::text,
+         jsonb_build_array(jsonb_build_array($6::text, $7::int, $8::bigint)),
+         $7::int * $8::bigint, 'USD', $9::text, 1, NULL, now()
+  FROM keyed),
+--timeline
+noted AS (INSERT INTO events SELECT order_id, 1, 1, now() FROM keyed),
+--end
+queued AS (
+  INSERT INTO jobs
+  SELECT order_id, 1, tenant_id, ARRAY[$6::text], ARRAY[$7::int], $7::int * $8::bigint, NULL
+  FROM keyed)
+SELECT order_id FROM keyed)~"};
+
 /// Stage 1: reserves what a batch needs, order by order in their sequence; who comes short is
 /// rejected. Answers how many it took.
 inline constexpr Statement kInventory{.name = "inventory", .sql = R"~(
@@ -196,9 +225,9 @@ inline constexpr Statement kPutStock{
         "INSERT INTO stock VALUES ($1, $2, $3) ON CONFLICT (tenant_id, product_id)"
         " DO UPDATE SET available = excluded.available"};
 
-inline constexpr Statement kAll[] = {kIngest,   kInventory, kCharges,  kCharged,
-                                     kReceipts, kFulfilled, kNotified, kPutTenant,
-                                     kPutStock, kBegin,     kCommit};
+inline constexpr Statement kAll[] = {kIngest,    kIngestOne, kInventory, kCharges,
+                                     kCharged,   kReceipts,  kFulfilled, kNotified,
+                                     kPutTenant, kPutStock,  kBegin,     kCommit};
 
 enum class Timeline { kept, none };
 

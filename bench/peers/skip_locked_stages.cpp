@@ -94,8 +94,9 @@ void make_schema(const Tuning& tuning) {
 }
 
 Pipeline::Pipeline(Tuning tuning) : tuning_(std::move(tuning)) {
-  constexpr Step kSteps[] = {&Pipeline::ingest, &Pipeline::inventory, &Pipeline::payment,
-                             &Pipeline::fulfillment, &Pipeline::notification};
+  const Step accept = tuning_.ingest == Ingest::grouped ? &Pipeline::ingest : &Pipeline::ingest_one;
+  const Step kSteps[] = {accept, &Pipeline::inventory, &Pipeline::payment, &Pipeline::fulfillment,
+                         &Pipeline::notification};
   for (std::size_t stage = 0; stage < tuning_.workers.size(); ++stage) {
     for (std::size_t worker = 0; worker < tuning_.workers.at(stage); ++worker) {
       threads_.emplace_back([this, stage, step = kSteps[stage]] { work(stage, step); });
@@ -138,10 +139,17 @@ void Pipeline::work(std::size_t stage, Step step) {
       ++batches_.at(stage);
       if (stage + 1 < bells_.size()) ring(stage + 1);
     }
-    if (done >= tuning_.batch) continue;
-    std::unique_lock lock(bell.mutex);
-    bell.rung.wait_for(lock, tuning_.idle, [&] { return bell.rings != heard || is_over_; });
+    if (done >= batch_of(stage)) continue;
+    {
+      std::unique_lock lock(bell.mutex);
+      bell.rung.wait_for(lock, tuning_.idle, [&] { return bell.rings != heard || is_over_; });
+    }
+    if (stage > 0 && tuning_.gather.count() > 0) std::this_thread::sleep_for(tuning_.gather);
   }
+}
+
+std::size_t Pipeline::batch_of(std::size_t stage) const {
+  return stage == 0 && tuning_.ingest == Ingest::one_by_one ? 1 : tuning_.batch;
 }
 
 void Pipeline::place(NewOrder order) {
@@ -155,7 +163,7 @@ void Pipeline::place(NewOrder order) {
 std::vector<NewOrder> Pipeline::take_placed() {
   const std::lock_guard lock(placed_mutex_);
   std::vector<NewOrder> batch;
-  const std::size_t count = std::min(placed_.size(), tuning_.batch);
+  const std::size_t count = std::min(placed_.size(), batch_of(0));
   batch.reserve(count);
   for (std::size_t taken = 0; taken < count; ++taken) {
     batch.push_back(std::move(placed_.front()));
@@ -181,6 +189,22 @@ std::size_t Pipeline::ingest(Connection& connection) {
   accepted_ += stored.size();
   for (const NewOrder& order : batch) order.stored(stored.contains(order.id));
   return batch.size();
+}
+
+std::size_t Pipeline::ingest_one(Connection& connection) {
+  const std::vector<NewOrder> taken = take_placed();
+  if (taken.empty()) return 0;
+  const NewOrder& order = taken.front();
+  Parameters parameters;
+  parameters.add(to_binary(order.id)).add(order.tenant).add(order.customer).add(order.key);
+  parameters.add(
+      {reinterpret_cast<const char*>(order.fingerprint.data()), order.fingerprint.size()});
+  parameters.add(order.product).add(to_binary(order.quantity)).add(to_binary(order.price_minor));
+  parameters.add(order.payment_method);
+  const bool is_stored = run(connection, sql::kIngestOne, parameters).size() == 1;
+  if (is_stored) ++accepted_;
+  order.stored(is_stored);
+  return 1;
 }
 
 std::size_t Pipeline::inventory(Connection& connection) {

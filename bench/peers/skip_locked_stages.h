@@ -23,10 +23,19 @@
 /// own connections, each batch claimed by FOR UPDATE SKIP LOCKED, moved on and committed.
 namespace penstock::peer {
 
+/// How requests become transactions.
+enum class Ingest : std::uint8_t {
+  grouped,     ///< what came while one was written is the next one, as Penstock does it
+  one_by_one,  ///< each request in one of its own, over a pool of connections
+};
+
 struct Tuning {
   std::string url;
   std::string schema = "peer";
+  Ingest ingest = Ingest::grouped;
   std::size_t batch = 256;  ///< orders a transaction, at most
+  /// How long a stage that was called waits for more before it claims.
+  std::chrono::milliseconds gather{0};
   bool has_stage_index = true;
   std::vector<postgres_store::Statement> statements = sql::statements(sql::Timeline::kept);
   std::array<std::size_t, 5> workers{1, 1, 1, 1, 1};  ///< ingest, ..., notification
@@ -77,8 +86,10 @@ class Pipeline {
   };
 
   void work(std::size_t stage, Step step);
+  std::size_t batch_of(std::size_t stage) const;
   void ring(std::size_t stage);
   std::size_t ingest(postgres_store::Connection& connection);
+  std::size_t ingest_one(postgres_store::Connection& connection);
   std::size_t inventory(postgres_store::Connection& connection);
   std::size_t payment(postgres_store::Connection& connection);
   std::size_t fulfillment(postgres_store::Connection& connection);
