@@ -32,9 +32,19 @@ constexpr std::array<std::uint8_t, 256> kNibbles = [] {
   return nibbles;
 }();
 
-bool is_alphanumeric(char c) {
+constexpr bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
+
+/// The characters of a name.
+constexpr std::array<bool, 256> kNameCharacters = [] {
+  std::array<bool, 256> allowed{};
+  for (std::size_t code = 0; code < allowed.size(); ++code) {
+    const char c = static_cast<char>(code);
+    allowed[code] = is_alphanumeric(c) || c == '.' || c == '_' || c == ':' || c == '-';
+  }
+  return allowed;
+}();
 
 bool is_bounded(std::string_view text, std::size_t maximum) {
   return !text.empty() && text.size() <= maximum;
@@ -45,13 +55,22 @@ constexpr bool has_dash_before(std::size_t byte) {
   return byte == 4 || byte == 6 || byte == 8 || byte == 10;
 }
 
-constexpr std::size_t kTextSize = 36;
+std::array<char, OrderId::kTextSize> text_of(const OrderId::Bytes& bytes) {
+  std::array<char, OrderId::kTextSize> text{};
+  char* at = text.data();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (has_dash_before(i)) *at++ = '-';
+    std::memcpy(at, kHexPairs[bytes[i]].data(), 2);
+    at += 2;
+  }
+  return text;
+}
 
 }  // namespace
 
 bool is_valid_name(std::string_view text) {
   return is_bounded(text, limits::kMaxNameBytes) && std::ranges::all_of(text, [](char c) {
-           return is_alphanumeric(c) || c == '.' || c == '_' || c == ':' || c == '-';
+           return kNameCharacters[static_cast<unsigned char>(c)];
          });
 }
 
@@ -105,14 +124,13 @@ std::string OrderId::str() const {
 }
 
 void OrderId::append_to(std::string& out) const {
-  char text[kTextSize];
-  char* at = text;
-  for (std::size_t i = 0; i < bytes_.size(); ++i) {
-    if (has_dash_before(i)) *at++ = '-';
-    std::memcpy(at, kHexPairs[bytes_[i]].data(), 2);
-    at += 2;
-  }
-  out.append(text, sizeof text);
+  const std::array<char, kTextSize> text = text_of(bytes_);
+  out.append(text.data(), text.size());
+}
+
+bool OrderId::names(std::string_view text) const {
+  const std::array<char, kTextSize> own = text_of(bytes_);
+  return text.starts_with(std::string_view(own.data(), own.size()));
 }
 
 Instant OrderId::created() const {

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -82,8 +84,11 @@ class OrderId {
 
   /// The 36-character lower-case form.
   std::string str() const;
+  static constexpr std::size_t kTextSize = 36;
   /// Appends what str returns.
   void append_to(std::string& out) const;
+  /// True if `text` begins with what str returns, as an effect's key does.
+  bool names(std::string_view text) const;
 
   /// The creation time, truncated to the millisecond.
   Instant created() const;
@@ -93,9 +98,24 @@ class OrderId {
   std::string_view view() const {
     return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
   }
-  auto operator<=>(const OrderId&) const = default;
+
+  /// By the bytes, first to last, eight at a time: ids are compared wherever orders are looked up.
+  bool operator==(const OrderId& other) const {
+    return word(0) == other.word(0) && word(8) == other.word(8);
+  }
+  std::strong_ordering operator<=>(const OrderId& other) const {
+    if (const auto order = word(0) <=> other.word(0); order != 0) return order;
+    return word(8) <=> other.word(8);
+  }
 
  private:
+  /// Eight bytes as the number that sorts as they do.
+  std::uint64_t word(std::size_t at) const {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes_.data() + at, sizeof value);
+    return std::endian::native == std::endian::little ? std::byteswap(value) : value;
+  }
+
   Bytes bytes_{};
 };
 

@@ -108,6 +108,30 @@ TEST(OrderId, SortsByCreationWhateverTheRandomBits) {
   }
 }
 
+TEST(OrderId, ComparesAsItsBytesDo) {
+  std::mt19937_64 random(5);
+  const OrderId id = OrderId::make({1'700'000'000'000'000}, random(), random());
+  EXPECT_EQ(id, OrderId(id.bytes()));
+  for (std::size_t byte = 0; byte < id.bytes().size(); ++byte) {
+    OrderId::Bytes bytes = id.bytes();
+    bytes[byte] ^= static_cast<std::uint8_t>(1 + random() % 255);
+    const OrderId other(bytes);
+    EXPECT_NE(id, other) << byte;
+    EXPECT_EQ(id < other, id.view() < other.view()) << byte;
+    EXPECT_EQ(other < id, other.view() < id.view()) << byte;
+  }
+}
+
+TEST(OrderId, KnowsATextThatBeginsWithIt) {
+  const OrderId id = OrderId::make({1'700'000'000'000'000}, 1, 2);
+  const OrderId other = OrderId::make({1'700'000'000'000'000}, 1, 3);
+  EXPECT_TRUE(id.names(id.str()));
+  EXPECT_TRUE(id.names(id.str() + "/charge"));
+  EXPECT_FALSE(other.names(id.str() + "/charge"));
+  EXPECT_FALSE(id.names(id.str().substr(0, OrderId::kTextSize - 1)));
+  EXPECT_FALSE(id.names(""));
+}
+
 TEST(OrderId, IsReadBackInEitherCase) {
   std::mt19937_64 random(4);
   for (int i = 0; i < 2000; ++i) {
