@@ -30,9 +30,12 @@ const domain::Contract& Limiter::contract(const domain::TenantId& tenant) const 
 
 domain::TakeResult Limiter::take_one(const domain::TenantId& tenant, domain::MonotonicTime now) {
   disk_.limiter_time = std::max(disk_.limiter_time, now);
-  const auto [entry, added] = buckets_.try_emplace(tenant, contract(tenant).bucket, now);
+  auto entry = buckets_.find(tenant);
+  if (entry == buckets_.end()) {
+    entry = buckets_.try_emplace(tenant, contract(tenant).bucket, now).first;
+  }
   const domain::TakeResult result = entry->second.take(1, now);
-  if (result.outcome == domain::Take::allowed) write(tenant);
+  if (result.outcome == domain::Take::allowed) write(tenant, entry->second);
   return result;
 }
 
@@ -48,13 +51,12 @@ void Limiter::follow_contract(const domain::TenantId& tenant, domain::MonotonicT
   const auto found = buckets_.find(tenant);
   if (found == buckets_.end()) return;
   found->second.set_contract(contract(tenant).bucket, now);
-  write(tenant);
+  write(tenant, found->second);
 }
 
 // The record's time is the latest that any bucket has seen: after a clock that went back, a restart
 // may count too little time, never too much.
-void Limiter::write(const domain::TenantId& tenant) {
-  const domain::TokenBucket& bucket = buckets_.find(tenant)->second;
+void Limiter::write(const domain::TenantId& tenant, const domain::TokenBucket& bucket) {
   disk_.buckets[tenant] = {
       .contract = bucket.contract(), .state = bucket.state(), .at = disk_.limiter_time};
 }

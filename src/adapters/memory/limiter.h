@@ -33,7 +33,7 @@ class Limiter {
   void follow_contract(const domain::TenantId& tenant, domain::MonotonicTime now);
 
  private:
-  void write(const domain::TenantId& tenant);
+  void write(const domain::TenantId& tenant, const domain::TokenBucket& bucket);
 
   MemoryDisk& disk_;
   domain::Contract default_contract_;

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -28,6 +31,15 @@ struct StockTotals {
 
 using StockKey = std::pair<domain::TenantId, domain::ProductId>;
 using IdempotencyName = std::pair<domain::TenantId, domain::IdempotencyKey>;
+
+/// Of a pair of names, for tables that are looked into for every order.
+struct NamesHash {
+  template <typename First, typename Second>
+  std::size_t operator()(const std::pair<First, Second>& names) const noexcept {
+    const std::size_t first = std::hash<First>{}(names.first);
+    return std::rotl(first, 21) * 0x9e3779b97f4a7c15U ^ std::hash<Second>{}(names.second);
+  }
+};
 
 /// A bucket as it was when it was last written, under the contract of that time.
 struct BucketRecord {
@@ -59,7 +71,7 @@ struct SyncFault {
 struct MemoryDisk {
   std::map<domain::OrderId, ports::StoredOrder> orders;
   std::map<StockKey, StockTotals> stock;
-  std::map<IdempotencyName, domain::IdempotencyRecord> idempotency;
+  std::unordered_map<IdempotencyName, domain::IdempotencyRecord, NamesHash> idempotency;
   /// When each of `idempotency` expires; the order of their removal.
   std::set<std::pair<domain::Instant, IdempotencyName>> expiries;
   std::map<domain::TenantId, BucketRecord> buckets;

@@ -113,9 +113,10 @@ class MemoryStore final : public ports::OrderStore, public ports::OrderReader {
   ports::CommandResult run(ports::FinishTerminalBatch& command, Batch& batch);
   ports::CommandResult run(ports::DeliveryAttempt& command, Batch& batch);
 
-  /// Moves stock and writes the order, rejected instead where a reservation is short; returns it as
-  /// stored.
-  const domain::Order& write(ports::Commit& commit, const domain::Order* current, Batch& batch);
+  /// Moves stock and writes the order over `stored`, where `current` is (null for a new one),
+  /// rejected instead where a reservation is short; returns it as stored.
+  const domain::Order& write(ports::Commit& commit, const domain::Order* current,
+                             ports::StoredOrder& stored, Batch& batch);
   void index(const domain::Order& order, domain::Instant now);
   /// The answer to a key that is stored and not expired.
   std::optional<ports::AcceptResult> answer_from_key(const ports::Accept& command,

@@ -102,10 +102,13 @@ CommandResult MemoryStore::run(ports::Accept& command, Batch& batch) {
     case domain::Take::allowed:
       break;
   }
-  PENSTOCK_CHECK(command.commit.read.number == 0 && !disk_->orders.contains(command.commit.next.id),
+  // Ids sort by creation: the newest is last.
+  const std::size_t before = disk_->orders.size();
+  const auto entry = disk_->orders.try_emplace(disk_->orders.end(), command.commit.next.id);
+  PENSTOCK_CHECK(command.commit.read.number == 0 && disk_->orders.size() == before + 1,
                  "an order id is accepted once");
   result.outcome = AcceptOutcome::accepted;
-  result.order = write(command.commit, nullptr, batch);
+  result.order = write(command.commit, nullptr, entry->second, batch);
   if (command.idempotency) store_key(*result.order, *command.idempotency, batch.now);
   disk_->tenants.insert(tenant);
   return result;
@@ -138,8 +141,9 @@ std::optional<AcceptResult> MemoryStore::answer_from_key(const ports::Accept& co
 void MemoryStore::store_key(const Order& order, const ports::IdempotencyClaim& claim,
                             const domain::Now& now) {
   IdempotencyName name{order.tenant, claim.key};
-  domain::IdempotencyRecord& record = disk_->idempotency[name];
-  disk_->expiries.erase({record.expires_at, name});
+  const auto [entry, added] = disk_->idempotency.try_emplace(name);
+  domain::IdempotencyRecord& record = entry->second;
+  if (!added) disk_->expiries.erase({record.expires_at, name});
   record = {.fingerprint = claim.fingerprint,
             .order = order.id,
             .expires_at = now.wall + options_.idempotency_retention};
@@ -166,23 +170,22 @@ CommandResult MemoryStore::run(ports::Commit& command, Batch& batch) {
   if (current.version != command.read) {
     return CommitResult{.outcome = CommitOutcome::stale, .current = current};
   }
-  const Order& stored = write(command, &current, batch);
+  const Order& stored = write(command, &current, found->second, batch);
   if (command.stock == domain::StockMove::reserve && stored.status == domain::Status::rejected) {
     return CommitResult{.outcome = CommitOutcome::short_of_stock, .current = stored};
   }
   return CommitResult{};
 }
 
-const Order& MemoryStore::write(ports::Commit& commit, const Order* current, Batch& batch) {
+const Order& MemoryStore::write(ports::Commit& commit, const Order* current,
+                                ports::StoredOrder& stored, Batch& batch) {
   check_transitions(commit, current);
   check_stock_and_receipt(commit, current);
-  Order next = std::move(commit.next);
-  if (const auto missing = stock_room_.move(next, commit.stock)) {
+  if (const auto missing = stock_room_.move(commit.next, commit.stock)) {
     PENSTOCK_CHECK(commit.stock == domain::StockMove::reserve, "held stock was never set");
-    next = domain::reject_instead(std::move(next), *missing);
+    commit.next = domain::reject_instead(std::move(commit.next), *missing);
   }
-  ports::StoredOrder& stored = disk_->orders[next.id];
-  stored.order = std::move(next);
+  stored.order = std::move(commit.next);
   stored.receipt = std::move(commit.receipt);
   index(stored.order, batch.now.wall);
   if (is_terminal(stored.order.status)) {

@@ -2,8 +2,9 @@
 
 #include <cstdint>
 #include <expected>
-#include <map>
 #include <optional>
+#include <unordered_map>
+#include <vector>
 
 #include "adapters/memory/memory_disk.h"
 #include "domain/ids.h"
@@ -39,10 +40,22 @@ class StockRoom {
   std::optional<domain::Stock> find(const StockKey& key) const;
 
  private:
-  void write(const StockKey& key, const domain::Stock& stock);
+  struct Shelf {
+    domain::Stock stock;
+    StockTotals* totals = nullptr;  ///< on the disk
+  };
+  /// A shelf as a move would leave it.
+  struct Change {
+    Shelf* shelf = nullptr;
+    domain::Stock stock;
+  };
+
+  Shelf& shelf_of(const StockKey& key);
+  static void write(Shelf& shelf, const domain::Stock& stock);
 
   MemoryDisk& disk_;
-  std::map<StockKey, domain::Stock> stock_;
+  std::unordered_map<StockKey, Shelf, NamesHash> shelves_;
+  std::vector<Change> changes_;  ///< of the present move
 };
 
 }  // namespace penstock::memory_store
