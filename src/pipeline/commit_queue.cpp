@@ -45,12 +45,12 @@ std::vector<domain::Event> rejected_instead(std::vector<domain::Event> events,
 
 }  // namespace
 
-void CommitQueue::add(ports::Command command, Then then) {
+void CommitQueue::add(ports::Command&& command, Then&& then) {
   if (failure_) {
     then(std::unexpected(*failure_));
     return;
   }
-  waiting_.push_back({std::move(command), std::move(then)});
+  waiting_.emplace_back(std::move(command), std::move(then));
 }
 
 void CommitQueue::fill_batch(std::size_t count) {

@@ -24,7 +24,7 @@ class CommitQueue {
   CommitQueue(ports::OrderStore& store, std::size_t max_batch)
       : store_(store), max_batch_(max_batch) {}
 
-  void add(ports::Command command, Then then);
+  void add(ports::Command&& command, Then&& then);
 
   /// Applies one batch, at most max_batch commands, and passes the results on. What a result adds
   /// goes into the next batch. While the store is unavailable, new orders and requests are told so

@@ -34,6 +34,7 @@ Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
 void Pipeline::Machine::poll(Now now) {
   meter_.tick(now.wall);
   steps_.take_replies(now);
+  if (options_.stages.notification) notification_.take_replies(now);
   take_requests(now);
   redrive_some(now);
   commits_.flush(now);
@@ -81,7 +82,7 @@ void Pipeline::Machine::look_for_ends(Now now) {
 
 std::optional<Instant> Pipeline::Machine::next_due(Now now) const {
   if (commits_.failure()) return std::nullopt;
-  if (!requests_.empty() || steps_.claimed()) return now.wall;
+  if (!requests_.empty() || steps_.left_some()) return now.wall;
   std::optional<Instant> due = steps_.next_due();
   const auto sooner = [&due](std::optional<Instant> other) {
     if (other && (!due || *other < *due)) due = other;

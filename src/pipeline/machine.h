@@ -19,7 +19,7 @@ class Pipeline::Machine {
  public:
   Machine(Parts parts, PipelineOptions options, domain::Now now);
 
-  void submit(Request request) { requests_.push_back(std::move(request)); }
+  void submit(Request&& request) { requests_.push_back(std::move(request)); }
   std::size_t waiting() const { return requests_.size(); }
   void poll(domain::Now now);
   std::optional<domain::Instant> next_due(domain::Now now) const;
@@ -29,7 +29,7 @@ class Pipeline::Machine {
 
  private:
   void take_requests(domain::Now now);
-  void handle(PlaceOrder request, domain::Now now);
+  void handle(PlaceOrder&& request, domain::Now now);
   void handle(PeekRateLimit request, domain::Now now);
   void handle(CancelOrder request, domain::Now now);
   void handle(WaitForEnd request, domain::Now now);
@@ -43,7 +43,7 @@ class Pipeline::Machine {
   void handle(AskStatistics request, domain::Now now);
 
   void answer_place(Done<PlaceResult>& done, const domain::TenantId& tenant,
-                    std::expected<ports::CommandResult, ports::StoreError> result);
+                    std::expected<ports::CommandResult, ports::StoreError>&& result);
   void cancel_as_read(domain::Order order, Done<std::expected<domain::Order, Refusal>> done,
                       domain::Now now);
   void redrive_some(domain::Now now);

@@ -73,7 +73,7 @@ std::expected<domain::Order, Refusal> read_order(const ports::OrderReader& reade
 }  // namespace
 
 // Ingest: where this process also reserves, the reservation shares the order's first commit.
-void Pipeline::Machine::handle(PlaceOrder request, Now now) {
+void Pipeline::Machine::handle(PlaceOrder&& request, Now now) {
   if (draining_ || !options_.stages.ingest) {
     PlaceResult result;
     result.outcome = PlaceOutcome::draining;
@@ -97,14 +97,14 @@ void Pipeline::Machine::handle(PlaceOrder request, Now now) {
     accept.commit.next = std::move(placed);
   }
   commits_.add(std::move(accept),
-               [this, tenant, done = std::move(request.done)](auto result) mutable {
+               [this, tenant, done = std::move(request.done)](auto&& result) mutable {
                  answer_place(done, tenant, std::move(result));
                });
 }
 
 void Pipeline::Machine::answer_place(
     Done<PlaceResult>& done, const domain::TenantId& tenant,
-    std::expected<ports::CommandResult, ports::StoreError> result) {
+    std::expected<ports::CommandResult, ports::StoreError>&& result) {
   PlaceResult answer;
   if (!result) {
     answer.outcome = result.error() == ports::StoreError::unavailable

@@ -38,9 +38,12 @@ bool is_away(const std::expected<Value, ports::StoreError>& read) {
 NotificationStage::NotificationStage(Parts parts, CommitQueue& commits, Meter& meter)
     : parts_(parts), commits_(commits), meter_(meter) {}
 
-void NotificationStage::run(domain::Now now) {
+void NotificationStage::take_replies(domain::Now now) {
   if (parts_.receipts != nullptr) take_copy_replies(now);
   if (parts_.notifier != nullptr) take_delivery_replies(now);
+}
+
+void NotificationStage::run(domain::Now now) {
   disable_webhooks(now);
   begin_unread(now);
   while (unread_.empty() && batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) {
@@ -134,7 +137,8 @@ void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {
 void NotificationStage::copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy) {
   copy.ticket = next_ticket_++;
   to_copy_.push_back(copy);
-  copies_.emplace(copy.ticket, Copy{batch, copy, 0, {}});
+  const std::uint64_t ticket = copy.ticket;
+  copies_.try_emplace(ticket, batch, std::move(copy), 0U, domain::Instant{});
 }
 
 void NotificationStage::take_copy_replies(domain::Now now) {
@@ -191,10 +195,11 @@ void NotificationStage::send_deliveries(domain::Now now) {
   }
   if (unsent_.empty() || now.wall < send_again_at_) return;
   std::vector<ports::NotificationRequest> requests;
+  requests.reserve(unsent_.size());
   std::vector<ports::Delivery> unread;
   for (const ports::Delivery& delivery : unsent_) {
     Sent sent{delivery.order, delivery.tenant, delivery.attempt, {}};
-    const auto contract = parts_.reader.contract(delivery.tenant);
+    auto contract = parts_.reader.contract(delivery.tenant);
     auto stored = parts_.reader.find(delivery.order);
     if (is_away(contract) || is_away(stored)) {
       unread.push_back(delivery);
@@ -207,7 +212,7 @@ void NotificationStage::send_deliveries(domain::Now now) {
     sent.url = contract->webhook->url;
     const std::uint64_t ticket = next_ticket_++;
     requests.push_back({.ticket = ticket,
-                        .webhook = *contract->webhook,
+                        .webhook = std::move(*contract->webhook),
                         .order = std::move((*stored)->order),
                         .attempt = delivery.attempt,
                         .now = now.wall});
@@ -250,7 +255,7 @@ void NotificationStage::end_attempt(const Sent& sent, domain::Reason reason, dom
       attempt.reason = domain::Reason::delivery_gave_up;
     }
   }
-  commits_.add(attempt, [](const auto&) {});
+  commits_.add(std::move(attempt), [](const auto&) {});
 }
 
 // A delivery that found its endpoint gone ends only once that is stored of the endpoint: else an

@@ -20,6 +20,11 @@ class NotificationStage {
  public:
   NotificationStage(Parts parts, CommitQueue& commits, Meter& meter);
 
+  /// Takes the replies that have arrived. Before a flush, so that what they ask to be stored shares
+  /// it.
+  void take_replies(domain::Now now);
+
+  /// Begins new terminal batches and sends what is due.
   void run(domain::Now now);
 
   /// When a receipt copy, or a read from a store that was away, is to be tried again.

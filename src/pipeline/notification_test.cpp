@@ -55,6 +55,21 @@ TEST_F(Notification, FollowsTheTerminalCommitAndNeverChangesTheOrder) {
   EXPECT_TRUE(world.pipeline->idle());
 }
 
+TEST_F(Notification, WhatAnAnswerBringsIsStoredByThePollThatTakesIt) {
+  world.receipts.silent = true;
+  world.notifier.silent = true;
+  const auto id = place();
+  world.settle();
+  EXPECT_TRUE(deliveries(id).empty());
+  world.receipts.silent = false;
+  world.pipeline->poll(world.now());
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered}));
+  EXPECT_EQ(world.notifier.requests.size(), 1U);
+  world.notifier.silent = false;
+  world.pipeline->poll(world.now());
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+}
+
 TEST_F(Notification, TellsRejectedAndCancelledOrdersToo) {
   world.gateway.script("pm_no", domain::EffectKind::charge, {{Act::refuse}});
   world.place(OrderBuilder(1).item("NONE").placed(world.wall));

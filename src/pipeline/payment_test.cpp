@@ -27,6 +27,13 @@ class Payment : public ::testing::Test {
   World world;
 };
 
+TEST_F(Payment, AClaimThatTookAllAsksForNoPollBeforeTheAnswer) {
+  world.gateway.latency = Duration::seconds(3);
+  place();
+  ASSERT_EQ(world.gateway.requests.size(), 1U);
+  EXPECT_EQ(world.pipeline->next_due(world.now()), world.wall + Duration::seconds(3));
+}
+
 TEST_F(Payment, ADeclineCompensatesAndStockIsBack) {
   world.gateway.script("pm_no", EffectKind::charge, {{Act::refuse}});
   const auto id = place("pm_no");

@@ -111,7 +111,7 @@ void StepLoop::take_replies(Now now) {
 void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
   auto entry = in_flight_.extract(ticket);
   if (entry.empty()) return;
-  InFlight flight = std::move(entry.mapped());
+  InFlight& flight = entry.mapped();
   const Stage stage = stage_of_effect(flight.kind);
   in_flight_by_stage_[index_of(stage)] -= 1;
   meter_.effect(flight.kind, outcome.kind);
@@ -179,7 +179,7 @@ void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcom
   limbo.unanswered += 1;
 }
 
-void StepLoop::proceed(Order order, domain::Step step, Cause cause, Now now) {
+void StepLoop::proceed(Order&& order, domain::Step&& step, Cause&& cause, Now now) {
   if (auto* wait = std::get_if<domain::Wait>(&step)) {
     if (!limbo_.empty()) {
       if (const auto found = limbo_.find(order.id); found != limbo_.end()) {
@@ -194,12 +194,14 @@ void StepLoop::proceed(Order order, domain::Step step, Cause cause, Now now) {
     if (cause.holds_lease) want(std::move(order), std::move(*effect), now);
     return;
   }
-  commit_decided(order.version, chain(std::get<Advance>(std::move(step)), now), std::move(cause));
+  auto& advance = std::get<Advance>(step);
+  chain(advance, now);
+  commit_decided(order.version, std::move(advance), std::move(cause));
 }
 
 // Steps share a commit where no effect lies between them and stock moves only once. A reservation
 // ends the chain: the store may turn it into a rejection.
-Advance StepLoop::chain(Advance advance, Now now) {
+void StepLoop::chain(Advance& advance, Now now) {
   while (advance.stock != domain::StockMove::reserve && !is_terminal(advance.next.status)) {
     const auto stage = stage_of(advance.next.status);
     if (!stage || !runs(*stage)) break;
@@ -212,14 +214,13 @@ Advance StepLoop::chain(Advance advance, Now now) {
     if (further->stock == domain::StockMove::none) further->stock = advance.stock;
     advance = std::move(*further);
   }
-  return advance;
 }
 
-void StepLoop::commit_decided(domain::Version read, Advance advance, Cause cause) {
+void StepLoop::commit_decided(domain::Version read, Advance&& advance, Cause&& cause) {
   if (careful_.careful()) committing_.push_back(advance.next.id);
   commit(read, std::move(advance),
          [this, cause = std::move(cause)](
-             std::expected<ports::CommandResult, ports::StoreError> result) mutable {
+             std::expected<ports::CommandResult, ports::StoreError>&& result) mutable {
            if (!result) return;
            auto& committed = std::get<ports::CommitResult>(*result);
            if (committed.outcome == ports::CommitOutcome::stale && committed.current) {
@@ -240,10 +241,10 @@ void StepLoop::decide_again(const Order& current, const Cause& cause) {
       after_effect(current, *cause.effect, cause.outcome, options_.saga, moment(now_), 1);
   Cause again = cause;
   again.holds_lease = false;
-  proceed(current, std::move(step), std::move(again), now_);
+  proceed(Order(current), std::move(step), std::move(again), now_);
 }
 
-void StepLoop::commit(domain::Version read, Advance advance, Then then) {
+void StepLoop::commit(domain::Version read, Advance&& advance, Then&& then) {
   const bool log_steps = parts_.log.enabled(ports::LogLevel::debug);
   Landing landing = landing_of(advance.next, read, log_steps);
   ports::Commit command;
@@ -255,7 +256,7 @@ void StepLoop::commit(domain::Version read, Advance advance, Then then) {
   }
   commits_.add(std::move(command),
                [this, read, log_steps, landing = std::move(landing), then = std::move(then)](
-                   std::expected<ports::CommandResult, ports::StoreError> result) mutable {
+                   std::expected<ports::CommandResult, ports::StoreError>&& result) mutable {
                  if (result) {
                    const auto& committed = std::get<ports::CommitResult>(*result);
                    if (committed.outcome == ports::CommitOutcome::committed) {
@@ -297,6 +298,7 @@ std::size_t StepLoop::room(Stage stage, Now now) const {
 void StepLoop::claim_and_send(Now now) {
   now_ = now;
   claimed_ = 0;
+  left_some_ = false;
   look_at_bounds(now);
   forget_what_others_settled(now);
   const bool quiet = in_flight_.empty() && commits_.empty();
@@ -328,6 +330,7 @@ void StepLoop::claim_stage(Stage stage, Now now) {
   auto claimed = parts_.store.claim(stage, limit, now);
   if (!claimed) return;
   claimed_ += claimed->size();
+  if (claimed->size() == limit || (careful_.careful() && !claimed->empty())) left_some_ = true;
   if (careful_.careful()) *claimed = marked(std::move(*claimed), stage, now);
   for (Order& order : *claimed) {
     if (careful_.verdict(order) == CarefulRun::Verdict::give_up) {
@@ -367,7 +370,7 @@ void StepLoop::add_running(const domain::OrderId& order) {
   if (std::ranges::find(running_, order) == running_.end()) running_.push_back(order);
 }
 
-void StepLoop::want(Order order, domain::Effect effect, Now now) {
+void StepLoop::want(Order&& order, domain::Effect&& effect, Now now) {
   if (effect.kind == EffectKind::charge && at_bound_) {
     // Charges are what fills the dead letters and owed refunds; closes and refunds empty them.
     parts_.store.release(order.id, now.wall + kHoldBack);
@@ -395,8 +398,7 @@ void StepLoop::want(Order order, domain::Effect effect, Now now) {
         {.ticket = ticket, .kind = effect.kind, .key = std::move(effect.key), .order = order});
   }
   in_flight_by_stage_[index_of(stage)] += 1;
-  in_flight_.emplace(ticket,
-                     InFlight{.order = std::move(order), .kind = effect.kind, .since = now.wall});
+  in_flight_.try_emplace(ticket, std::move(order), effect.kind, now.wall);
 }
 
 void StepLoop::send(Now now) {

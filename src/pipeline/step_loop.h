@@ -32,12 +32,12 @@ class StepLoop {
   void claim_and_send(domain::Now now);
 
   /// Queues the commit of `advance` as decided on `read`.
-  void commit(domain::Version read, domain::Advance advance, Then then);
+  void commit(domain::Version read, domain::Advance&& advance, Then&& then);
 
   /// True while effects are in flight or the last claim found something.
   bool busy() const { return !in_flight_.empty() || claimed_ > 0; }
-  /// The last claim found orders: call again without waiting.
-  bool claimed() const { return claimed_ > 0; }
+  /// The last claim may have left something for want of room: call again without waiting.
+  bool left_some() const { return left_some_; }
   std::optional<domain::Instant> next_due() const;
 
   std::size_t in_flight(domain::Stage stage) const {
@@ -81,11 +81,12 @@ class StepLoop {
   bool has_moved(const domain::OrderId& order, domain::Version version) const;
   void forget_what_others_settled(domain::Now now);
   void note_answer(const InFlight& flight, const domain::Outcome& outcome);
-  void proceed(domain::Order order, domain::Step step, Cause cause, domain::Now now);
-  domain::Advance chain(domain::Advance advance, domain::Now now);
-  void commit_decided(domain::Version read, domain::Advance advance, Cause cause);
+  void proceed(domain::Order&& order, domain::Step&& step, Cause&& cause, domain::Now now);
+  /// Goes as far as one commit may.
+  void chain(domain::Advance& advance, domain::Now now);
+  void commit_decided(domain::Version read, domain::Advance&& advance, Cause&& cause);
   void decide_again(const domain::Order& current, const Cause& cause);
-  void want(domain::Order order, domain::Effect effect, domain::Now now);
+  void want(domain::Order&& order, domain::Effect&& effect, domain::Now now);
   void send(domain::Now now);
   void claim_stage(domain::Stage stage, domain::Now now);
   std::vector<domain::Order> marked(std::vector<domain::Order> claimed, domain::Stage stage,
@@ -115,6 +116,7 @@ class StepLoop {
   domain::Instant limbo_looked_at_;
   std::array<StagePause, domain::kStages + 1> pauses_{};
   std::size_t claimed_ = 0;
+  bool left_some_ = false;  ///< a claim was filled, or something gave way in a careful run
   domain::Instant bounds_looked_at_;
   bool at_bound_ = false;  ///< of dead letters or owed refunds
   domain::Now now_;  ///< of the present poll, for decisions made when a commit turns out stale
