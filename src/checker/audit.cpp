@@ -73,10 +73,9 @@ void Audit::add_movement(const Movement& movement) {
   report_.with_ledger = true;
   ++report_.movements;
   std::string_view const wanted = movement.kind == MovementKind::capture ? "/charge" : "/refund";
-  std::string const id = movement.order.str();
-  if (!movement.key.starts_with(id) ||
-      !std::string_view(movement.key).substr(id.size()).starts_with(wanted)) {
-    report_.add(Invariant::record_matches_ledger, id,
+  if (!movement.order.names(movement.key) ||
+      !std::string_view(movement.key).substr(domain::OrderId::kTextSize).starts_with(wanted)) {
+    report_.add(Invariant::record_matches_ledger, movement.order.str(),
                 fmt::format("money moved under the foreign key {}", movement.key));
   }
   ledger_.push_back({.order = movement.order,
@@ -219,19 +218,20 @@ void Audit::check_ledger() {
 }
 
 void Audit::check_money(const Summary& order, const Moved& moved) {
-  std::string const id = order.id.str();
   std::int64_t const kept = moved.captured - moved.refunded;
-  std::string const found = fmt::format("captured {} in {}, refunded {}, total {}", moved.captured,
-                                        moved.captures, moved.refunded, order.total);
-  if (moved.captures > 1) report_.add(Invariant::one_capture, id, found);
-  if (kept != 0 && kept != order.total) report_.add(Invariant::all_or_nothing, id, found);
-  if (moved.refunded > moved.captured) report_.add(Invariant::refund_within_capture, id, found);
+  auto const add = [&](Invariant invariant, std::string_view more = {}) {
+    report_.add(invariant, order.id.str(),
+                fmt::format("captured {} in {}, refunded {}, total {}{}", moved.captured,
+                            moved.captures, moved.refunded, order.total, more));
+  };
+  if (moved.captures > 1) add(Invariant::one_capture);
+  if (kept != 0 && kept != order.total) add(Invariant::all_or_nothing);
+  if (moved.refunded > moved.captured) add(Invariant::refund_within_capture);
   if (order.status == Status::fulfilled && (kept != order.total || moved.other_currency)) {
-    report_.add(Invariant::fulfilled_captured, id,
-                found + (moved.other_currency ? ", in another currency" : ""));
+    add(Invariant::fulfilled_captured, moved.other_currency ? ", in another currency" : "");
   }
   if ((order.status == Status::rejected || order.status == Status::cancelled) && kept != 0) {
-    report_.add(Invariant::ended_pays_back, id, found);
+    add(Invariant::ended_pays_back);
   }
 }
 

@@ -97,7 +97,7 @@ std::uint64_t content_digest(const Order& order) {
                                   order.metadata});
 }
 
-void follow_commit(const Committed& commit, Step step, int max_attempts, OrderState& state,
+void follow_commit(const CommittedView& commit, Step step, int max_attempts, OrderState& state,
                    Report& report) {
   const Order& order = commit.order;
   check_order(order, commit.receipt_bytes > 0 ? ReceiptPresence::present : ReceiptPresence::absent,

@@ -14,7 +14,7 @@ std::uint64_t content_digest(const domain::Order& order);
 /// stored before, what may not change did not, and everything `check_order` asks of one record.
 /// Leaves the new status, version and charge in `state`; the caller looks at their old values
 /// first.
-void follow_commit(const Committed& commit, Step step, int max_attempts, OrderState& state,
+void follow_commit(const CommittedView& commit, Step step, int max_attempts, OrderState& state,
                    Report& report);
 
 /// Judges the record that the store holds at its end against what was committed, where commits

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -24,9 +23,9 @@ class Digest {
   Digest& add(std::string_view text) {
     add(text.size());
     for (; text.size() >= sizeof(std::uint64_t); text.remove_prefix(sizeof(std::uint64_t))) {
-      add(word(text));
+      add(bytes_of<std::uint64_t>(text.data()));
     }
-    return text.empty() ? *this : add(word(text));
+    return text.empty() ? *this : add(rest(text));
   }
 
   /// Never 0, which stands for "not known".
@@ -36,10 +35,21 @@ class Digest {
   }
 
  private:
-  static std::uint64_t word(std::string_view text) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data(), std::min(text.size(), sizeof word));
+  template <typename Word>
+  static std::uint64_t bytes_of(const char* text) {
+    Word word = 0;
+    std::memcpy(&word, text, sizeof word);
     return word;
+  }
+  /// One to seven bytes, each in it once or twice: of one length no two give the same number.
+  static std::uint64_t rest(std::string_view text) {
+    std::size_t const size = text.size();
+    const char* const data = text.data();
+    if (size >= 4) {
+      return bytes_of<std::uint32_t>(data) | bytes_of<std::uint32_t>(data + size - 4) << 32;
+    }
+    return bytes_of<std::uint8_t>(data) | bytes_of<std::uint8_t>(data + size / 2) << 8 |
+           bytes_of<std::uint8_t>(data + size - 1) << 16;
   }
   static std::uint64_t fold(std::uint64_t left, std::uint64_t right) {
     auto const product = static_cast<domain::UnsignedInt128>(left) * right;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -88,6 +89,15 @@ struct Invoke {
   ClientRequest request;
 };
 
+/// The invoke of a place for `order`'s tenant with its content, without a copy of them: for who
+/// adds it at once and keeps nothing.
+struct PlaceView {
+  OperationId operation;
+  const domain::Order& order;
+  const std::optional<domain::IdempotencyKey>& key;
+  const domain::Fingerprint& fingerprint;
+};
+
 enum class Result : std::uint8_t {
   ok,       ///< acknowledged: 200, 201, 202
   refused,  ///< the server said that it did nothing, and why
@@ -136,6 +146,14 @@ struct Committed {
   domain::Order order;
   std::size_t receipt_bytes = 0;
   /// When the bucket was asked, in the history's time, for an order's first commit; absent: now.
+  std::optional<domain::Instant> admitted_at = std::nullopt;
+  ProcessId process{};
+};
+
+/// Committed, of a record that is elsewhere: for who adds it at once and keeps nothing.
+struct CommittedView {
+  const domain::Order& order;
+  std::size_t receipt_bytes = 0;
   std::optional<domain::Instant> admitted_at = std::nullopt;
   ProcessId process{};
 };
@@ -274,6 +292,57 @@ using Occurrence =
                  ContractStored, DepthsNow, GroupEnded, ChargeAsked, RefundAsked, Captured,
                  Refunded, Declined, Closed, PeerFailed, Delivered, EndpointGone, Subscribed,
                  Unsubscribed, Crashed, Started, SyncFailed, FaultsStopped>;
+
+/// One of them, or a view, where it is; valid as long as that is.
+class OccurrencePointer {
+ public:
+  template <typename What>
+  OccurrencePointer(const What& what) : pointer_(&what) {}
+
+  /// Calls `visitor` with what it points to.
+  template <typename Visitor>
+  void visit(Visitor&& visitor) const {
+    std::visit([&visitor](const auto* what) { visitor(*what); }, pointer_);
+  }
+  /// What it points to, if that is a What; else null.
+  template <typename What>
+  const What* get_if() const {
+    const auto* const found = std::get_if<const What*>(&pointer_);
+    return found == nullptr ? nullptr : *found;
+  }
+  /// With views made whole: what can be kept.
+  Occurrence copy() const;
+
+ private:
+  template <typename Variant>
+  struct PointersTo;
+  template <typename... Whats>
+  struct PointersTo<std::variant<Whats...>> {
+    using Type = std::variant<const Whats*..., const CommittedView*, const PlaceView*>;
+  };
+
+  PointersTo<Occurrence>::Type pointer_;
+};
+
+inline Occurrence OccurrencePointer::copy() const {
+  return std::visit(
+      [](const auto* what) -> Occurrence {
+        using What = std::decay_t<decltype(*what)>;
+        if constexpr (std::is_same_v<What, CommittedView>) {
+          return Committed{what->order, what->receipt_bytes, what->admitted_at, what->process};
+        } else if constexpr (std::is_same_v<What, PlaceView>) {
+          const domain::Order& order = what->order;
+          return Invoke{what->operation, order.tenant,
+                        PlaceRequest{what->key,
+                                     what->fingerprint,
+                                     {order.customer, order.items, order.total,
+                                      order.payment_method, order.metadata}}};
+        } else {
+          return *what;
+        }
+      },
+      pointer_);
+}
 
 /// `at` is true time: it advances evenly over restarts and whatever the processes' clocks show, and
 /// never goes back in a history. Its zero is anywhere.

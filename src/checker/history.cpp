@@ -18,10 +18,11 @@ using domain::Status;
 
 template <typename What>
 inline constexpr bool kIsTapped =
-    std::is_same_v<What, Committed> || std::is_same_v<What, KeyStored> ||
-    std::is_same_v<What, KeyAnswered> || std::is_same_v<What, StockSet> ||
-    std::is_same_v<What, Restocked> || std::is_same_v<What, StockNow> ||
-    std::is_same_v<What, ContractStored> || std::is_same_v<What, DepthsNow>;
+    std::is_same_v<What, Committed> || std::is_same_v<What, CommittedView> ||
+    std::is_same_v<What, KeyStored> || std::is_same_v<What, KeyAnswered> ||
+    std::is_same_v<What, StockSet> || std::is_same_v<What, Restocked> ||
+    std::is_same_v<What, StockNow> || std::is_same_v<What, ContractStored> ||
+    std::is_same_v<What, DepthsNow>;
 
 }  // namespace
 
@@ -39,23 +40,24 @@ History::Judge::Judge(const HistoryOptions& options)
 }
 
 TenantNumber History::Judge::number_of(const domain::TenantId& tenant) {
+  // Events of one tenant mostly follow each other.
+  if (last_number_ < names_.size() && names_[last_number_] == tenant) return last_number_;
   auto const [at, added] = numbers_.try_emplace(tenant, static_cast<TenantNumber>(names_.size()));
   if (added) names_.push_back(tenant);
-  return at->second;
+  last_number_ = at->second;
+  return last_number_;
 }
 
-void History::Judge::add(const Event& event) {
-  PENSTOCK_CHECK(event.at >= at_ || step_ == 0, "a history goes back in time");
-  at_ = event.at;
+void History::Judge::add(domain::Instant at, const OccurrencePointer& event) {
+  PENSTOCK_CHECK(at >= at_ || step_ == 0, "a history goes back in time");
+  at_ = at;
   ++step_;
-  std::visit(
-      [this](const auto& what) {
-        constexpr bool kTapped = kIsTapped<std::decay_t<decltype(what)>>;
-        if (!kTapped && in_group_) end_group();
-        in_group_ = kTapped;
-        on(what);
-      },
-      event.what);
+  event.visit([this](const auto& what) {
+    constexpr bool kTapped = kIsTapped<std::decay_t<decltype(what)>>;
+    if (!kTapped && in_group_) end_group();
+    in_group_ = kTapped;
+    on(what);
+  });
 }
 
 void History::Judge::end_group() {
@@ -64,22 +66,43 @@ void History::Judge::end_group() {
 
 // --- Clients -------------------------------------------------------------------------------------
 
-void History::Judge::on(const Invoke& event) {
+History::Judge::Pending& History::Judge::begin(OperationId operation,
+                                               const domain::TenantId& tenant) {
   ++report_.operations;
-  auto const [at, added] = pending_.try_emplace(event.operation.number);
+  auto const [at, added] = pending_.try_emplace(operation.number);
   PENSTOCK_CHECK(added, "an operation is invoked twice");
   Pending& pending = at->second;
   pending.invoked = step_;
-  if (!event.tenant.empty()) pending.tenant = number_of(event.tenant);
+  if (!tenant.empty()) pending.tenant = number_of(tenant);
+  return pending;
+}
+
+void History::Judge::on(const Invoke& event) {
+  Pending& pending = begin(event.operation, event.tenant);
   std::visit([&](const auto& request) { begin(request, event, pending); }, event.request);
 }
 
+void History::Judge::on(const PlaceView& event) {
+  begin_place({.key = event.key ? &*event.key : nullptr,
+               .fingerprint = event.fingerprint,
+               .content = content_digest(event.order)},
+              event.operation, begin(event.operation, event.order.tenant));
+}
+
 void History::Judge::begin(const PlaceRequest& request, const Invoke& event, Pending& pending) {
+  begin_place({.key = request.key ? &*request.key : nullptr,
+               .fingerprint = request.fingerprint,
+               .content = content_digest(event.tenant, request.content)},
+              event.operation, pending);
+}
+
+void History::Judge::begin_place(const SubmissionBook::Submission& submission,
+                                 OperationId operation, Pending& pending) {
   PENSTOCK_CHECK(pending.tenant != kNoTenant, "a place names the tenant that it acts for");
   pending.kind = Kind::place;
-  pending.place = submissions_.began(request, event.tenant, pending.tenant);
+  pending.place = submissions_.began(submission, pending.tenant);
   pending.place.invoked = step_;
-  pending.place.number = event.operation.number;
+  pending.place.number = operation.number;
   if (!follows_store()) pending.attempt = admissions_.attempt_began(pending.tenant, at_);
 }
 
@@ -254,11 +277,10 @@ void History::Judge::check_shown(const Pending& pending, const Complete& answer,
 }
 
 void History::Judge::end_cancel(const Pending& pending, const Complete& answer, OrderState& order) {
-  std::string const id = pending.order.str();
   if (answer.result == Result::refused) {
     order.cancel_refused = true;
     if (follows_store() && order.status != Status::fulfilled && order.status != Status::rejected) {
-      report_.add(Invariant::acknowledged_cancel, id,
+      report_.add(Invariant::acknowledged_cancel, pending.order.str(),
                   fmt::format("a cancel was refused as too late, and the order is {}",
                               domain::to_string(order.status)));
     }
@@ -267,7 +289,7 @@ void History::Judge::end_cancel(const Pending& pending, const Complete& answer, 
   order.cancel_acknowledged = true;
   if (follows_store() && order.status != Status::cancelling && order.status != Status::cancelled) {
     report_.add(
-        Invariant::acknowledged_cancel, id,
+        Invariant::acknowledged_cancel, pending.order.str(),
         fmt::format("its cancel was acknowledged, and it is {}", domain::to_string(order.status)));
   }
 }
@@ -347,7 +369,10 @@ History::History(HistoryOptions options) : judge_(std::make_unique<Judge>(option
 History::~History() = default;
 
 void History::add(const Event& event) {
-  judge_->add(event);
+  std::visit([&](const auto& what) { judge_->add(event.at, what); }, event.what);
+}
+void History::add(domain::Instant at, const OccurrencePointer& what) {
+  judge_->add(at, what);
 }
 const Report& History::so_far() const {
   return judge_->report();

@@ -104,6 +104,8 @@ class History {
   /// The next event; `at` must not go back, and an operation is invoked once before it completes
   /// once (else it is the feeder's bug, and stops the process).
   void add(const Event& event);
+  /// The same for something that is elsewhere and need not be copied into an event.
+  void add(domain::Instant at, const OccurrencePointer& what);
 
   /// What was found so far; grows with `add`. For a world that stops at its first violation.
   const Report& so_far() const;

@@ -24,7 +24,7 @@ class History::Judge {
  public:
   explicit Judge(const HistoryOptions& options);
 
-  void add(const Event& event);
+  void add(domain::Instant at, const OccurrencePointer& what);
   const Report& report() const { return report_; }
 
   void add_final_order(const domain::Order& order, ReceiptPresence receipt);
@@ -84,8 +84,12 @@ class History::Judge {
   void end_group();
 
   void on(const Invoke& event);
+  void on(const PlaceView& event);
   void on(const Complete& event);
-  void on(const Committed& event);
+  void on(const Committed& event) {
+    on(CommittedView{event.order, event.receipt_bytes, event.admitted_at, event.process});
+  }
+  void on(const CommittedView& event);
   void on(const KeyStored& event);
   void on(const KeyAnswered& event);
   void on(const StockSet& event);
@@ -110,7 +114,10 @@ class History::Judge {
   void on(const SyncFailed& event);
   void on(const FaultsStopped& event);
 
+  Pending& begin(OperationId operation, const domain::TenantId& tenant);
   void begin(const PlaceRequest& request, const Invoke& event, Pending& pending);
+  void begin_place(const SubmissionBook::Submission& submission, OperationId operation,
+                   Pending& pending);
   void begin(const ReadRequest& request, const Invoke& event, Pending& pending);
   void begin(const CancelRequest& request, const Invoke& event, Pending& pending);
   void begin(const DiscardRequest& request, const Invoke& event, Pending& pending);
@@ -164,6 +171,7 @@ class History::Judge {
   bool in_group_ = false;
   std::unordered_map<domain::TenantId, TenantNumber> numbers_;
   std::vector<domain::TenantId> names_;
+  TenantNumber last_number_ = kNoTenant;                ///< that was asked for
   std::unordered_map<std::uint64_t, Pending> pending_;  ///< by operation
   std::unordered_map<std::uint64_t, Changes> changes_;
   std::unordered_map<std::uint32_t, Step> failed_;       ///< processes after a failed sync

@@ -16,7 +16,7 @@ using domain::Status;
 
 // --- The store -----------------------------------------------------------------------------------
 
-void History::Judge::on(const Committed& event) {
+void History::Judge::on(const CommittedView& event) {
   const domain::Order& record = event.order;
   OrderState& order = orders_[record.id];
   bool const first = order.stored == 0;
@@ -201,28 +201,29 @@ void History::Judge::on(const Closed& event) {
 // --- Webhooks ------------------------------------------------------------------------------------
 
 void History::Judge::on(const Delivered& event) {
-  std::string const id = event.order.str();
+  auto const add = [&](Invariant invariant, std::string detail) {
+    report_.add(invariant, event.order.str(), std::move(detail));
+  };
   if (event.signature == Signature::invalid) {
-    report_.add(Invariant::delivery_identity, id, "a delivery's signature is not valid");
+    add(Invariant::delivery_identity, "a delivery's signature is not valid");
   }
   OrderState& order = orders_[event.order];
   std::uint64_t const name = Digest{}.add(event.webhook_id).value();
   auto const [known, added] = webhook_ids_.try_emplace(name, event.order);
   if (!added && !(known->second == event.order)) {
-    report_.add(
-        Invariant::delivery_identity, id,
+    add(Invariant::delivery_identity,
         fmt::format("{} is delivered under the id of {}", event.webhook_id, known->second.str()));
   }
   if (order.webhook_id != 0 && order.webhook_id != name) {
-    report_.add(Invariant::delivery_identity, id,
-                fmt::format("delivered under another id, {}", event.webhook_id));
+    add(Invariant::delivery_identity,
+        fmt::format("delivered under another id, {}", event.webhook_id));
   }
   order.webhook_id = name;
   bool const ended = has_ended(event.status);
   if (!ended || (follows_store() && (order.stored == 0 || order.status != event.status)) ||
       (order.delivered_status_known && order.delivered_status != event.status)) {
-    report_.add(Invariant::delivery_of_ended, id,
-                fmt::format("delivered as {}", domain::to_string(event.status)));
+    add(Invariant::delivery_of_ended,
+        fmt::format("delivered as {}", domain::to_string(event.status)));
   }
   order.delivered_status = event.status;
   order.delivered_status_known = true;

@@ -17,9 +17,8 @@ using domain::Status;
 /// The generation that a charge key names: "<id>/charge" is 0, "<id>/charge.n" is n.
 std::optional<std::int32_t> generation_of(const GatewayAct& act) {
   std::string_view rest = act.key;
-  std::string const id = act.order.str();
-  if (!rest.starts_with(id)) return std::nullopt;
-  rest.remove_prefix(id.size());
+  if (!act.order.names(rest)) return std::nullopt;
+  rest.remove_prefix(domain::OrderId::kTextSize);
   if (!rest.starts_with("/charge")) return std::nullopt;
   rest.remove_prefix(std::string_view("/charge").size());
   if (rest.empty()) return 0;
@@ -30,8 +29,8 @@ std::optional<std::int32_t> generation_of(const GatewayAct& act) {
 }
 
 bool is_refund_key(const GatewayAct& act) {
-  std::string const id = act.order.str();
-  return act.key.size() == id.size() + 7 && act.key.starts_with(id) && act.key.ends_with("/refund");
+  return act.order.names(act.key) &&
+         std::string_view(act.key).substr(domain::OrderId::kTextSize) == "/refund";
 }
 
 /// By how many totals the ledger may be ahead of this record, and is.

@@ -81,8 +81,10 @@ void StockBook::restocked(const Restocked& restocked, TenantNumber tenant) {
 
 void StockBook::shown(const StockNow& now, TenantNumber tenant) {
   Shelf& shelf = shelf_of(tenant, now.product);
-  shelf.tenant = now.tenant;
-  shelf.product = now.product;
+  if (shelf.product.empty()) {
+    shelf.tenant = now.tenant;
+    shelf.product = now.product;
+  }
   compare(shelf, now.stock, "the record");
   if (now.stock.on_hand() < 0 || now.stock.reserved < 0 || now.stock.sold < 0) {
     report_.add(Invariant::no_negative_term, name_of(now.tenant, now.product),

@@ -45,15 +45,14 @@ bool SubmissionBook::other_tenant_uses(const Key& key) const {
   });
 }
 
-SubmissionBook::Place SubmissionBook::began(const PlaceRequest& request,
-                                            const domain::TenantId& tenant, TenantNumber number) {
-  Place place{.tenant = number, .content = content_digest(tenant, request.content)};
-  if (!request.key) {
+SubmissionBook::Place SubmissionBook::began(const Submission& submission, TenantNumber tenant) {
+  Place place{.tenant = tenant, .content = submission.content};
+  if (submission.key == nullptr) {
     ++claims_[place.content].submitted;
     return place;
   }
-  place.fingerprint = digest_of(request.fingerprint);
-  place.key = &key_of(number, request.key->str());
+  place.fingerprint = digest_of(submission.fingerprint);
+  place.key = &key_of(tenant, submission.key->str());
   Slot* slot = slot_of(*place.key, place.fingerprint);
   if (slot == nullptr && place.key->first.fingerprint == 0) slot = &place.key->first;
   if (slot == nullptr) slot = &place.key->others.emplace_back();
@@ -141,24 +140,25 @@ void SubmissionBook::acknowledged(const Place& place, const Complete& answer, St
 
 void SubmissionBook::acknowledged_unkeyed(const Place& place, const Complete& answer,
                                           OrderState& order) {
-  std::string const id = answer.order->str();
+  auto const add = [&](Invariant invariant, std::string detail) {
+    report_.add(invariant, answer.order->str(), std::move(detail));
+  };
   Claims& claims = claims_[place.content];
   --claims.submitted;
   bool const told_before = order.acknowledged || order.keyed;
   if (told_before) {
-    report_.add(
-        Invariant::replay_is_identical, id,
+    add(Invariant::replay_is_identical,
         fmt::format("{} has no key, and was given an order that is another's", name_of(place)));
   } else if (answer.freshness == Freshness::replayed) {
-    report_.add(Invariant::replay_is_identical, id,
-                fmt::format("{} has no key, and was told of a replay", name_of(place)));
+    add(Invariant::replay_is_identical,
+        fmt::format("{} has no key, and was told of a replay", name_of(place)));
   } else if (order.stored != 0 && order.first_stored < place.invoked) {
-    report_.add(Invariant::stored_was_submitted, id,
-                fmt::format("{} was given an order that was stored before it", name_of(place)));
+    add(Invariant::stored_was_submitted,
+        fmt::format("{} was given an order that was stored before it", name_of(place)));
   }
   if (order.content != 0 && order.content != place.content) {
-    report_.add(Invariant::stored_was_submitted, id,
-                fmt::format("{} was given an order of another content", name_of(place)));
+    add(Invariant::stored_was_submitted,
+        fmt::format("{} was given an order of another content", name_of(place)));
   } else if (order.stored != 0 && !told_before && claims.stored > 0) {
     --claims.stored;
   }
@@ -168,18 +168,20 @@ void SubmissionBook::acknowledged_unkeyed(const Place& place, const Complete& an
 void SubmissionBook::acknowledged_keyed(const Place& place, const Complete& answer,
                                         OrderState& order, Step now, domain::Instant at) {
   Key& key = *place.key;
-  std::string const id = answer.order->str();
+  auto const add = [&](Invariant invariant, std::string detail) {
+    report_.add(invariant, answer.order->str(), std::move(detail));
+  };
   order.keyed = true;
   if (order.content != 0 && order.content != place.content) {
     bool const others = key.winner != 0 && key.winner != place.fingerprint;
-    report_.add(others ? Invariant::other_payload_changes_nothing : Invariant::stored_was_submitted,
-                id, fmt::format("{} was given an order of another content", name_of(place)));
+    add(others ? Invariant::other_payload_changes_nothing : Invariant::stored_was_submitted,
+        fmt::format("{} was given an order of another content", name_of(place)));
   }
   // An answer that was made before the key began another life belongs to the last one.
   if (key.since > place.invoked && *answer.order == key.before) {
     if (key.answer_before != 0 && answer.body_digest != 0 &&
         key.answer_before != answer.body_digest) {
-      report_.add(Invariant::replay_is_identical, id, "a replay has other bytes");
+      add(Invariant::replay_is_identical, "a replay has other bytes");
     }
     return;
   }
@@ -187,7 +189,7 @@ void SubmissionBook::acknowledged_keyed(const Place& place, const Complete& answ
                             !(key.order == *answer.order) && !certainly_lives(key, at);
   if (key.winner == 0 || another_life) {
     if (options_.store_followed) {
-      report_.add(Invariant::acknowledged_is_stored, id, "its key is not stored");
+      add(Invariant::acknowledged_is_stored, "its key is not stored");
     }
     key.before = key.order;
     key.answer_before = key.answer;
@@ -198,13 +200,13 @@ void SubmissionBook::acknowledged_keyed(const Place& place, const Complete& answ
     key.since = another_life ? now : 0;
   }
   if (key.winner != place.fingerprint) {
-    report_.add(Invariant::other_payload_changes_nothing, id,
-                fmt::format("{} succeeded under a key of another payload", name_of(place)));
+    add(Invariant::other_payload_changes_nothing,
+        fmt::format("{} succeeded under a key of another payload", name_of(place)));
   } else if (!(key.order == *answer.order)) {
-    report_.add(Invariant::replay_is_identical, id,
-                fmt::format("the key of {} names {}", name_of(place), key.order.str()));
+    add(Invariant::replay_is_identical,
+        fmt::format("the key of {} names {}", name_of(place), key.order.str()));
   } else if (key.answer != 0 && answer.body_digest != 0 && key.answer != answer.body_digest) {
-    report_.add(Invariant::replay_is_identical, id, "a replay has other bytes");
+    add(Invariant::replay_is_identical, "a replay has other bytes");
   }
   if (key.answer == 0) key.answer = answer.body_digest;
   if (key.acknowledged == 0) {
@@ -238,11 +240,11 @@ void SubmissionBook::key_stored(const KeyStored& stored, TenantNumber tenant, St
 
 void SubmissionBook::key_answered(const KeyAnswered& answered, TenantNumber tenant) {
   const Key& key = key_of(tenant, answered.key.str());
-  std::string const name = fmt::format("{}/{}", answered.tenant.str(), answered.key.str());
+  auto const name = [&] { return fmt::format("{}/{}", answered.tenant.str(), answered.key.str()); };
   if (key.winner == 0) {
-    report_.add(Invariant::replay_is_identical, name, "answered from a key that nobody stored");
+    report_.add(Invariant::replay_is_identical, name(), "answered from a key that nobody stored");
   } else if (answered.decided_at >= key.expires_at) {
-    report_.add(Invariant::replay_is_identical, name,
+    report_.add(Invariant::replay_is_identical, name(),
                 fmt::format("answered from a key {} us after it expired",
                             (answered.decided_at - key.expires_at).us));
   }
@@ -293,12 +295,11 @@ void SubmissionBook::check_final_keys() {
     Key& key = *late.key;
     OrderState& order = orders_[late.order];
     order.keyed = true;
-    std::string const id = late.order.str();
     auto const sent = [&](const Slot& slot) {
       return slot.live > 0 && (order.content == 0 || slot.content == order.content);
     };
     if (!sent(key.first) && std::ranges::none_of(key.others, sent)) {
-      report_.add(Invariant::stored_was_submitted, id,
+      report_.add(Invariant::stored_was_submitted, late.order.str(),
                   "a key names it that nobody sent with its content who was not refused");
     }
     if (key.winner == 0) {
@@ -307,7 +308,7 @@ void SubmissionBook::check_final_keys() {
     } else if (!(key.order == late.order)) {
       report_.add(options_.store_followed ? Invariant::nothing_stored_is_lost
                                           : Invariant::replay_is_identical,
-                  id, fmt::format("a key names it that was {}'s", key.order.str()));
+                  late.order.str(), fmt::format("a key names it that was {}'s", key.order.str()));
     }
   }
 }

@@ -39,7 +39,13 @@ class SubmissionBook {
     std::uint64_t number = 0;  ///< of the operation, for findings
   };
 
-  Place began(const PlaceRequest& request, const domain::TenantId& tenant, TenantNumber number);
+  /// A place as it is sent.
+  struct Submission {
+    const domain::IdempotencyKey* key = nullptr;  ///< null without one
+    const domain::Fingerprint& fingerprint;       ///< only where keyed
+    std::uint64_t content = 0;                    ///< digest of tenant and content
+  };
+  Place began(const Submission& submission, TenantNumber tenant);
   void refused(const Place& place, Refusal refusal, domain::Instant at);
   void acknowledged(const Place& place, const Complete& answer, Step now, domain::Instant at);
 
