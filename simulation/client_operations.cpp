@@ -34,14 +34,19 @@ checker::Refusal refusal_of(Refusal refusal) {
 
 void Clients::invoke(checker::OperationId operation, const domain::TenantId& tenant,
                      checker::ClientRequest request) {
-  around_.trace.note("op {} {} {}", operation.number, request.index(), tenant.str());
+  note_invoke(operation, request.index(), tenant);
   around_.tell(checker::Invoke{operation, tenant, std::move(request)});
 }
 
-void Clients::complete(checker::Complete what) {
+void Clients::note_invoke(checker::OperationId operation, std::size_t kind,
+                          const domain::TenantId& tenant) {
+  around_.trace.note("op {} {} {}", operation.number, kind, tenant.str());
+}
+
+void Clients::complete(const checker::Complete& what) {
   around_.trace.note("op {} -> {} {} {}", what.operation.number, static_cast<int>(what.result),
-                     static_cast<int>(what.refusal), what.order ? what.order->str() : "");
-  around_.tell(std::move(what));
+                     static_cast<int>(what.refusal), what.order);
+  around_.tell(what);
 }
 
 void Clients::complete_unknown(checker::OperationId operation) {
@@ -53,7 +58,7 @@ void Clients::complete_refused(checker::OperationId operation, Refusal refusal,
   if (refusal == Refusal::abandoned) return complete_unknown(operation);
   checker::Complete told = end_of(operation, checker::Result::refused, process);
   told.refusal = refusal_of(refusal);
-  complete(std::move(told));
+  complete(told);
 }
 
 void Clients::complete_with_stock(checker::OperationId operation, checker::ProcessId process,
@@ -61,7 +66,7 @@ void Clients::complete_with_stock(checker::OperationId operation, checker::Proce
   if (!result) return complete_refused(operation, result.error(), process);
   checker::Complete told = end_of(operation, checker::Result::ok, process);
   told.stock = *result;
-  complete(std::move(told));
+  complete(told);
 }
 
 void Clients::complete_with_order(checker::OperationId operation, const domain::Order& order,
@@ -71,7 +76,7 @@ void Clients::complete_with_order(checker::OperationId operation, const domain::
   told.order_tenant = order.tenant;
   told.status = order.status;
   told.version = order.version;
-  complete(std::move(told));
+  complete(told);
 }
 
 void Clients::read(domain::TenantId tenant, domain::OrderId order) {
@@ -93,7 +98,7 @@ void Clients::read(domain::TenantId tenant, domain::OrderId order) {
       told.status = found.status;
       told.version = found.version;
     }
-    later(latency(), [this, told = std::move(told)]() mutable { complete(std::move(told)); });
+    later(latency(), [this, told = std::move(told)]() mutable { complete(told); });
   });
 }
 

@@ -15,6 +15,8 @@ using pipeline::PlaceResult;
 namespace {
 
 constexpr int kTries = 6;
+/// Of a PlaceRequest among the kinds of requests.
+constexpr std::size_t kKindOfPlace = 0;
 /// How long after the contracts and stock the first order comes.
 constexpr Duration kSetUp = Duration::milliseconds(20);
 /// Before a client repeats what got no answer, or finds nobody to talk to.
@@ -126,7 +128,7 @@ Clients::PlanPointer Clients::new_plan() {
   plan->draft.tenant =
       random_.chance(workload_.flooder) ? tenants_.front() : random_.pick(tenants_);
   if (random_.chance(workload_.keyed)) {
-    plan->key = domain::IdempotencyKey::unchecked(fmt::format("key-{}", next_content_));
+    plan->key = domain::IdempotencyKey::unchecked("key-" + std::to_string(next_content_));
   }
   write_content(*plan);
   return plan;
@@ -135,7 +137,7 @@ Clients::PlanPointer Clients::new_plan() {
 domain::ProductId Clients::any_product() {
   const std::int64_t number =
       random_.chance(workload_.hot_product) ? 0 : random_.between(0, workload_.products - 1);
-  return domain::ProductId::unchecked(fmt::format("p-{}", number));
+  return domain::ProductId::unchecked("p-" + std::to_string(number));
 }
 
 // A new content: what the order is made of, with the tenant's name in every field that may hold it,
@@ -146,7 +148,7 @@ void Clients::write_content(Plan& plan) {
   domain::Order& draft = plan.draft;
   const std::string& tenant = draft.tenant.str();
   draft.customer = domain::CustomerId::unchecked(tenant + "-customer");
-  draft.correlation = domain::CorrelationId::unchecked(fmt::format("c-{}", number));
+  draft.correlation = domain::CorrelationId::unchecked("c-" + std::to_string(number));
   const bool poison = random_.chance(around_.scenario.crash.poison);
   draft.payment_method = tenant + (poison ? kPoisonSuffix : "-card");
   draft.metadata = {{"of", tenant}};
@@ -204,14 +206,11 @@ void Clients::send(const PlanPointer& plan) {
   plan->tries_left -= 1;
   plan->contracts_stored = around_.contracts_stored;
   const checker::OperationId operation = next_operation();
-  invoke(operation, plan->draft.tenant,
-         checker::PlaceRequest{.key = plan->key,
-                               .fingerprint = plan->fingerprint,
-                               .content = {.customer = plan->draft.customer,
-                                           .items = plan->draft.items,
-                                           .total = plan->draft.total,
-                                           .payment_method = plan->draft.payment_method,
-                                           .metadata = plan->draft.metadata}});
+  note_invoke(operation, kKindOfPlace, plan->draft.tenant);
+  around_.tell(checker::PlaceView{.operation = operation,
+                                  .order = plan->draft,
+                                  .key = plan->key,
+                                  .fingerprint = plan->fingerprint});
   const domain::Instant on_its_way = around_.timeline.now() + latency();
   const domain::Instant arrival = std::exchange(plan->arrival, {}).value_or(on_its_way);
   around_.timeline.at(arrival, [this, plan, operation] {
@@ -219,8 +218,8 @@ void Clients::send(const PlanPointer& plan) {
     if (plan->key) claim = {.key = *plan->key, .fingerprint = plan->fingerprint};
     const auto process = std::make_shared<checker::ProcessId>();
     auto done = answer<PlaceResult>(
-        [this, plan, operation, process](PlaceResult result) {
-          placed(plan, operation, *process, std::move(result));
+        [this, plan, operation, process](const PlaceResult& result) {
+          placed(plan, operation, *process, result);
         },
         [this, plan, operation] { placed(plan, operation, {}, {}); });
     const auto taken =
@@ -230,7 +229,7 @@ void Clients::send(const PlanPointer& plan) {
 }
 
 void Clients::placed(const PlanPointer& plan, checker::OperationId operation,
-                     checker::ProcessId process, PlaceResult result) {
+                     checker::ProcessId process, const PlaceResult& result) {
   checker::Complete told = end_of(operation, checker::Result::refused, process);
   switch (result.outcome) {
     case PlaceOutcome::accepted:
@@ -244,7 +243,7 @@ void Clients::placed(const PlanPointer& plan, checker::OperationId operation,
       } else if (plan->contracts_stored == around_.contracts_stored) {
         told.remaining_tokens = result.take.remaining;
       }
-      complete(std::move(told));
+      complete(told);
       return accepted(plan, result);
     case PlaceOutcome::abandoned:
       complete_unknown(operation);
@@ -254,7 +253,7 @@ void Clients::placed(const PlanPointer& plan, checker::OperationId operation,
       return try_again(plan, {});
     default:
       told.refusal = refusal_of(result.outcome);
-      complete(std::move(told));
+      complete(told);
       break;
   }
   if (result.outcome == PlaceOutcome::key_reused) around_.hit(Probe::key_reused);

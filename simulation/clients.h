@@ -78,17 +78,21 @@ class Clients {
       open_ -= 1;
       cut_off();
     });
-    return [this, connected = std::move(connected), take = std::move(take)](Result result) mutable {
-      connected.answered();
-      around_.timeline.after(latency(),
-                             [this, take = std::move(take), result = std::move(result)]() mutable {
-                               open_ -= 1;
-                               take(std::move(result));
-                             });
-    };
+    return
+        [this, connected = std::move(connected), take = std::move(take)](Result&& result) mutable {
+          connected.answered();
+          around_.timeline.after(
+              latency(), [this, take = std::move(take), result = std::move(result)]() mutable {
+                open_ -= 1;
+                take(std::move(result));
+              });
+        };
   }
   void invoke(checker::OperationId operation, const domain::TenantId& tenant,
               checker::ClientRequest request);
+  /// `kind` is the request's place among the kinds of requests.
+  void note_invoke(checker::OperationId operation, std::size_t kind,
+                   const domain::TenantId& tenant);
   static checker::Complete end_of(checker::OperationId operation, checker::Result result,
                                   checker::ProcessId process = {}) {
     checker::Complete end;
@@ -97,7 +101,7 @@ class Clients {
     end.process = process;
     return end;
   }
-  void complete(checker::Complete what);
+  void complete(const checker::Complete& what);
   void complete_with_order(checker::OperationId operation, const domain::Order& order,
                            checker::ProcessId process);
   void complete_unknown(checker::OperationId operation);
@@ -116,7 +120,7 @@ class Clients {
   void begin_with_company(const PlanPointer& plan);
   void send(const PlanPointer& plan);
   void placed(const PlanPointer& plan, checker::OperationId operation, checker::ProcessId process,
-              pipeline::PlaceResult result);
+              const pipeline::PlaceResult& result);
   void accepted(const PlanPointer& plan, const pipeline::PlaceResult& result);
   void try_again(const PlanPointer& plan, domain::Duration pause);
   void end(const PlanPointer& plan);

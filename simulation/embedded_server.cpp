@@ -53,7 +53,7 @@ struct EmbeddedServer::Process {
   SimulatedFulfiller::Connection fulfiller;
   SimulatedReceivers::Connection notifier;
   SimulatedCopies::Connection copies;
-  std::deque<pipeline::Request> inbox;
+  std::vector<pipeline::Request> inbox;
   pipeline::Pipeline pipeline;
 };
 
@@ -81,7 +81,9 @@ void EmbeddedServer::start() {
   if (recovery.unclean_ends >= 3) around_.hit(Probe::careful_start);
   if (!recovery.interrupted.empty()) around_.hit(Probe::interrupted_orders);
   around_.tell(checker::Started{kOnlyProcess});
-  for (auto& occurrence : std::exchange(machine_.unheard, {})) around_.tell(std::move(occurrence));
+  for (const auto& occurrence : std::exchange(machine_.unheard, {})) {
+    std::visit([this](const auto& what) { around_.tell(what); }, occurrence);
+  }
   wake();
 }
 
@@ -124,10 +126,10 @@ void EmbeddedServer::poll() {
   woken_ = false;
   std::optional<Probe> crash;
   try {
-    while (!process_->inbox.empty()) {
-      process_->pipeline.submit(std::move(process_->inbox.front()));
-      process_->inbox.pop_front();
+    for (pipeline::Request& request : process_->inbox) {
+      process_->pipeline.submit(std::move(request));
     }
+    process_->inbox.clear();
     process_->pipeline.poll(clock_.now());
   } catch (const Crash& thrown) {
     crash = thrown.where;

@@ -1,6 +1,10 @@
+#include <array>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -91,6 +95,105 @@ TEST(ProcessClock, AWallClockThatIsSetBackGoesOnAtHalfSpeedUntilTheProcessStarts
   EXPECT_EQ(clock.now().monotonic.ns, before.monotonic.ns + 3'000'000'000);
   clock.process_started();
   EXPECT_EQ(clock.now().wall, before.wall - Duration::seconds(7));
+}
+
+/// Counts how many of its kind are alive.
+struct Counted {
+  explicit Counted(int& counter) : alive(&counter) { counter += 1; }
+  Counted(const Counted& other) : alive(other.alive) { *alive += 1; }
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { *alive -= 1; }
+  int* alive;
+};
+
+TEST(Timeline, AnActionOfAnySizeRunsOnceAndIsGone) {
+  Timeline timeline;
+  int alive = 0;
+  std::uint64_t sum = 0;
+  const std::array<std::uint64_t, 100> large{1, 2, 3};
+  for (int round = 0; round < 500; ++round) {
+    timeline.after(Duration{1}, [&, counted = Counted(alive)] { sum += 1; });
+    timeline.after(Duration{1}, [&, large, counted = Counted(alive)] { sum += large[1]; });
+  }
+  EXPECT_EQ(alive, 1'000);
+  while (timeline.run_next()) {
+  }
+  EXPECT_EQ(sum, 1'500U);
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(Timeline, AnActionThatThrowsIsGoneAndTheRestGoesOn) {
+  Timeline timeline;
+  int alive = 0;
+  bool ran = false;
+  timeline.after(Duration{1}, [counted = Counted(alive)] { throw 1; });
+  timeline.after(Duration{2}, [&ran] { ran = true; });
+  EXPECT_THROW(timeline.run_next(), int);
+  EXPECT_EQ(alive, 0);
+  EXPECT_TRUE(timeline.run_next());
+  EXPECT_TRUE(ran);
+}
+
+TEST(Timeline, AnActionMayRunOthersAndTakeMoreInMeanwhile) {
+  Timeline timeline;
+  std::string ran;
+  timeline.after(Duration{1}, [&, end = std::string(40, 'z')] {
+    for (int more = 0; more < 300; ++more) timeline.after(Duration{1}, [&ran] { ran += 'b'; });
+    while (timeline.run_next()) {
+    }
+    ran += end;
+  });
+  timeline.after(Duration{2}, [&ran] { ran += 'a'; });
+  EXPECT_TRUE(timeline.run_next());
+  EXPECT_EQ(ran, "a" + std::string(300, 'b') + std::string(40, 'z'));
+}
+
+TEST(Timeline, WhatNeverRanIsDroppedWithIt) {
+  int alive = 0;
+  {
+    Timeline timeline;
+    timeline.after(Duration{1}, [counted = Counted(alive)] {});
+    const auto ticket = timeline.after(Duration{2}, [counted = Counted(alive)] {});
+    timeline.cancel(ticket);
+    EXPECT_EQ(alive, 2);
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(Trace, ALineIsWrittenOutAsItWasNoted) {
+  Timeline timeline;
+  timeline.after(Duration{70}, [] {});
+  timeline.run_next();
+  Trace trace(timeline);
+  const domain::OrderId order = domain::OrderId::make(kWorldStart, 1, 2);
+  trace.note("{} {} {} of {}, then {}", order, -3, 18'446'744'073'709'551'615U, "tenant-0",
+             std::string_view("x"));
+  trace.note("none: {}", std::optional<domain::OrderId>());
+  const std::vector<std::string> kept = trace.last_lines();
+  ASSERT_EQ(kept.size(), 2U);
+  EXPECT_EQ(kept[0],
+            "          70 " + order.str() + " -3 18446744073709551615 of tenant-0, then x");
+  EXPECT_EQ(kept[1], "          70 none: ");
+}
+
+TEST(Trace, EveryPartOfALineIsInItsDigest) {
+  Timeline timeline;
+  const auto digest_of = [&timeline](const auto&... values) {
+    Trace trace(timeline);
+    trace.note("{} {}", values...);
+    return trace.digest();
+  };
+  const domain::OrderId order = domain::OrderId::make(kWorldStart, 1, 2);
+  const domain::OrderId other = domain::OrderId::make(kWorldStart, 1, 3);
+  std::set<std::uint64_t> digests{digest_of("ab", "c"),  digest_of("a", "bc"),
+                                  digest_of("ab", "cd"), digest_of(1, 2),
+                                  digest_of(2, 1),       digest_of(order, 1),
+                                  digest_of(other, 1),   digest_of("", "abcdefghij")};
+  for (std::size_t size = 1; size < 20; ++size) {
+    digests.insert(digest_of(std::string(size, 'q'), 0));
+    digests.insert(digest_of(std::string(size - 1, 'q') + "r", 0));
+  }
+  EXPECT_EQ(digests.size(), 8U + 38U);
 }
 
 TEST(Trace, TheDigestTellsAnyTwoTracesApartThatDifferInOneLine) {

@@ -190,30 +190,17 @@ void NodeCluster::before_commit(const NodeRun& from, std::span<const ports::Comm
 }
 
 void NodeCluster::after_commit(std::span<const ports::CommandResult> results) {
-  const TapSource source{
-      .order = [this](const domain::OrderId& id) -> const ports::StoredOrder* {
-        const auto found = database_.disk().orders.find(id);
-        return found == database_.disk().orders.end() ? nullptr : &found->second;
-      },
-      .key = [this](const domain::TenantId& tenant,
-                    const domain::IdempotencyKey& key) -> const domain::IdempotencyRecord* {
-        const auto found = database_.disk().idempotency.find({tenant, key});
-        return found == database_.disk().idempotency.end() ? nullptr : &found->second;
-      },
-      .stock =
-          [this](const domain::TenantId& tenant, const domain::ProductId& product) {
-            return database_.reader().stock(tenant, product).value_or(std::nullopt);
-          },
-      .depth = [this] { return database_.depth(); }};
-  auto occurrences =
-      tap_->taken(results, committing_at_, {committing_.node}, source, told_, around_);
-  for (checker::Occurrence& occurrence : occurrences) {
-    if (const auto* committed = std::get_if<checker::Committed>(&occurrence)) look_at(*committed);
-    around_.tell(std::move(occurrence));
-  }
+  const TapSource source{.disk = database_.disk(), .reader = database_.reader(), .depth = [this] {
+                           return database_.depth();
+                         }};
+  const TapListener listener = [this](const checker::OccurrencePointer& what) {
+    if (const auto* committed = what.get_if<checker::CommittedView>()) look_at(*committed);
+    around_.tell(what);
+  };
+  tap_->tell({results, committing_at_, {committing_.node}}, source, told_, around_, listener);
 }
 
-void NodeCluster::look_at(const checker::Committed& committed) {
+void NodeCluster::look_at(const checker::CommittedView& committed) {
   const domain::Order& order = committed.order;
   accepted_by_.try_emplace(order.id, committed.process.number);
   wake_stage(domain::stage_of(order.status).value_or(Stage::notification));

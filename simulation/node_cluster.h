@@ -48,7 +48,7 @@ class NodeCluster final : public Servers, private CommitObserver {
   void before_commit(const NodeRun& from, std::span<const ports::Command> commands,
                      domain::Now now) override;
   void after_commit(std::span<const ports::CommandResult> results) override;
-  void look_at(const checker::Committed& committed);
+  void look_at(const checker::CommittedView& committed);
   void wake_stage(domain::Stage stage);
   void send_wake_up(NodeProcess& node);
   NodeProcess* any_front();

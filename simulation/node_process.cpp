@@ -65,7 +65,7 @@ struct NodeProcess::Process {
   SimulatedFulfiller::Connection fulfiller;
   SimulatedReceivers::Connection notifier;
   SimulatedCopies::Connection copies;
-  std::deque<pipeline::Request> inbox;
+  std::vector<pipeline::Request> inbox;
   pipeline::Pipeline pipeline;
 };
 
@@ -165,10 +165,10 @@ void NodeProcess::poll(Cause cause) {
   woken_.reset();
   std::optional<Probe> crash;
   try {
-    while (!process_->inbox.empty()) {
-      process_->pipeline.submit(std::move(process_->inbox.front()));
-      process_->inbox.pop_front();
+    for (pipeline::Request& request : process_->inbox) {
+      process_->pipeline.submit(std::move(request));
     }
+    process_->inbox.clear();
     process_->pipeline.poll(clock_.now());
   } catch (const Crash& thrown) {
     crash = thrown.where;
@@ -192,11 +192,12 @@ void NodeProcess::look_for_next_poll(bool found_work) {
   const Duration longest = around_.faulty() ? kLongestInterval : kLongestKindInterval;
   interval_ =
       found_work ? options_.poll_interval : Duration{std::min(interval_.us * 2, longest.us)};
-  // Without faults no wake-up gets lost; where nothing is left to find, nobody needs to look.
-  const ports::StoreDepth depth = commons_.database.depth();
-  const bool nothing_left =
-      depth.active == 0 && depth.terminal_batches == 0 && depth.deliveries == 0;
-  if (around_.faulty() || !nothing_left) poll_at(last_poll_ + interval_, Cause::interval);
+  if (!around_.faulty()) {
+    // No wake-up gets lost; where nothing is left to find, nobody needs to look.
+    const ports::StoreDepth depth = commons_.database.depth();
+    if (depth.active == 0 && depth.terminal_batches == 0 && depth.deliveries == 0) return;
+  }
+  poll_at(last_poll_ + interval_, Cause::interval);
 }
 
 bool NodeProcess::at_rest() const {

@@ -126,8 +126,9 @@ void SimulatedGateway::answer(const Box& box, std::uint64_t ticket, Outcome outc
 void SimulatedGateway::arrive_at(domain::Instant time, const Box& box, GatewayRequest request,
                                  std::optional<Duration> answer_after) {
   around_.timeline.at(time, [this, box, request = std::move(request), answer_after] {
-    if (request.kind == EffectKind::charge) keys_[request.key].on_the_way -= 1;
-    Outcome outcome = act(request, !box->open());
+    Key& key = keys_[request.key];
+    if (request.kind == EffectKind::charge) key.on_the_way -= 1;
+    Outcome outcome = act(request, key, !box->open());
     around_.trace.note("gateway -> {} {} is {}", name_of(request.kind), request.key,
                        static_cast<int>(outcome.kind));
     if (answer_after) answer(box, request.ticket, std::move(outcome), *answer_after);
@@ -146,8 +147,7 @@ bool SimulatedGateway::same_as_first(const GatewayRequest& request, Key& key) {
          first.charge_key == request.charge_key && first.reference == request.reference;
 }
 
-Outcome SimulatedGateway::act(const GatewayRequest& request, bool sender_is_gone) {
-  Key& key = keys_[request.key];
+Outcome SimulatedGateway::act(const GatewayRequest& request, Key& key, bool sender_is_gone) {
   switch (request.kind) {
     case EffectKind::charge:
       around_.tell(checker::ChargeAsked{act_of(request)});

@@ -81,7 +81,7 @@ class SimulatedGateway {
   void answer(const Box& box, std::uint64_t ticket, domain::Outcome outcome,
               domain::Duration after);
   void lose_answer(const Box& box, const ports::GatewayRequest& request);
-  domain::Outcome act(const ports::GatewayRequest& request, bool sender_is_gone);
+  domain::Outcome act(const ports::GatewayRequest& request, Key& key, bool sender_is_gone);
   domain::Outcome charge(const ports::GatewayRequest& request, Key& key, bool sender_is_gone);
   domain::Outcome refund(const ports::GatewayRequest& request, Key& key);
   domain::Outcome find(const ports::GatewayRequest& request, Key& key);

@@ -125,7 +125,7 @@ void SimulatedReceivers::arrive(const Box& box, const ports::NotificationRequest
   } else if (way_.chance(around_.risk(faults_.lose_reply))) {
     outcome = NotificationOutcome::failed;
   }
-  around_.trace.note("webhook {} attempt {} {}", request.order.id.str(), request.attempt,
+  around_.trace.note("webhook {} attempt {} {}", request.order.id, request.attempt,
                      static_cast<int>(outcome));
   if (around_.defect != PlantedDefect::sink_swallows) {
     // One event an order: its id is what stays the same over all attempts.

@@ -45,13 +45,9 @@ std::expected<std::vector<ports::CommandResult>, StoreError> SimulatedStore::app
   const bool before = stalls && random_.chance(0.5);
   const domain::Duration span = span_of_ms(around_.scenario.store.stall_ms);
   if (before) stall_(random_.between(domain::Duration{0}, span));
-  auto results = write(commands, now, asked_at);
-  if (random_.chance(around_.risk(around_.scenario.crash.after_commit))) {
-    machine_.unheard = std::exchange(tapped_, {});
-    throw Crash{Probe::landed_batch};
-  }
-  for (checker::Occurrence& occurrence : tapped_) around_.tell(std::move(occurrence));
-  tapped_.clear();
+  const bool crashes = random_.chance(around_.risk(around_.scenario.crash.after_commit));
+  auto results = write(commands, now, asked_at, crashes ? Heard::later : Heard::now);
+  if (crashes) throw Crash{Probe::landed_batch};
   if (stalls && !before) stall_(random_.between(domain::Duration{0}, span));
   return results;
 }
@@ -63,8 +59,7 @@ std::unexpected<StoreError> SimulatedStore::fail_sync(StoreError error,
   around_.trace.note("sync fails: {}", written == Written::landed ? "landed" : "lost");
   stopped_ = error;
   if (written == Written::landed) {
-    static_cast<void>(write(commands, now, around_.timeline.now()));
-    machine_.unheard = std::exchange(tapped_, {});
+    static_cast<void>(write(commands, now, around_.timeline.now(), Heard::later));
   }
   around_.timeline.after(kAnswersArrive,
                          [&around = around_] { around.tell(checker::SyncFailed{kOnlyProcess}); });
@@ -72,7 +67,7 @@ std::unexpected<StoreError> SimulatedStore::fail_sync(StoreError error,
 }
 
 std::expected<std::vector<ports::CommandResult>, StoreError> SimulatedStore::write(
-    std::span<ports::Command> commands, domain::Now now, domain::Instant asked_at) {
+    std::span<ports::Command> commands, domain::Now now, domain::Instant asked_at, Heard heard) {
   const StoreTap tap(commands, asked_at);
   memory_store::MemoryDisk& disk = *machine_.disk;
   if (around_.defect == PlantedDefect::store_loses_acknowledged && random_.chance(kKeepOldDisk)) {
@@ -89,21 +84,12 @@ std::expected<std::vector<ports::CommandResult>, StoreError> SimulatedStore::wri
   PENSTOCK_CHECK(results.has_value(), "the store in memory fails only where it is told to");
   machine_.commits += 1;
   const TapSource source{
-      .order = [&disk](const domain::OrderId& id) -> const ports::StoredOrder* {
-        const auto found = disk.orders.find(id);
-        return found == disk.orders.end() ? nullptr : &found->second;
-      },
-      .key = [&disk](const domain::TenantId& tenant,
-                     const domain::IdempotencyKey& key) -> const domain::IdempotencyRecord* {
-        const auto found = disk.idempotency.find({tenant, key});
-        return found == disk.idempotency.end() ? nullptr : &found->second;
-      },
-      .stock =
-          [this](const domain::TenantId& tenant, const domain::ProductId& product) {
-            return store_.stock(tenant, product).value_or(std::nullopt);
-          },
-      .depth = [this] { return store_.depth(); }};
-  tapped_ = tap.taken(*results, now, kOnlyProcess, source, machine_.told, around_);
+      .disk = disk, .reader = store_, .depth = [this] { return store_.depth(); }};
+  const TapListener listener = [this, heard](const checker::OccurrencePointer& what) {
+    if (heard == Heard::now) return around_.tell(what);
+    machine_.unheard.push_back(what.copy());
+  };
+  tap.tell({*results, now, kOnlyProcess}, source, machine_.told, around_, listener);
   return results;
 }
 

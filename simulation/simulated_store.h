@@ -71,10 +71,12 @@ class SimulatedStore final : public ports::OrderStore {
 
  private:
   enum class Written : std::uint8_t { lost, landed };
+  /// Whether the judge is told of a write now, or behind the next start.
+  enum class Heard : std::uint8_t { now, later };
 
   std::optional<ports::StoreError> misfortune_before();
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> write(
-      std::span<ports::Command> commands, domain::Now now, domain::Instant asked_at);
+      std::span<ports::Command> commands, domain::Now now, domain::Instant asked_at, Heard heard);
   std::unexpected<ports::StoreError> fail_sync(ports::StoreError error,
                                                std::span<ports::Command> commands, domain::Now now,
                                                Written written);
@@ -85,7 +87,6 @@ class SimulatedStore final : public ports::OrderStore {
   RandomStream& random_;
   Stall stall_;
   std::optional<ports::StoreError> stopped_;
-  std::vector<checker::Occurrence> tapped_;  ///< of the last write
 };
 
 }  // namespace penstock::simulation

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "adapters/memory/memory_disk.h"
 #include "checker/event.h"
 #include "domain/contract.h"
 #include "domain/ids.h"
@@ -19,14 +20,13 @@ namespace penstock::simulation {
 
 /// What a tap beside a store can look up once a group is durable. All of the moment behind it.
 struct TapSource {
-  std::function<const ports::StoredOrder*(const domain::OrderId&)> order;
-  std::function<const domain::IdempotencyRecord*(const domain::TenantId&,
-                                                 const domain::IdempotencyKey&)>
-      key;
-  std::function<std::optional<domain::Stock>(const domain::TenantId&, const domain::ProductId&)>
-      stock;
+  const memory_store::MemoryDisk& disk;
+  const ports::OrderReader& reader;
   std::function<ports::StoreDepth()> depth;
 };
+
+/// Takes what a tap has to tell, one by one; what it is given is gone when it returns.
+using TapListener = std::function<void(const checker::OccurrencePointer&)>;
 
 /// Turns one group of commands into what the judge is told of it, and fires the probes that commits
 /// can show. Made before the group is applied, as commands are moved from. One thread.
@@ -37,13 +37,17 @@ class StoreTap {
   explicit StoreTap(std::span<const ports::Command> commands,
                     std::optional<domain::Instant> asked_at = std::nullopt);
 
-  /// What became durable, in the order of the commands. `told` is the last version of each order
-  /// that the judge knows of, and is brought up to date.
-  std::vector<checker::Occurrence> taken(std::span<const ports::CommandResult> results,
-                                         domain::Now now, checker::ProcessId process,
-                                         const TapSource& source,
-                                         std::unordered_map<domain::OrderId, domain::Version>& told,
-                                         Surroundings& around) const;
+  /// Of the group, once it is durable.
+  struct Taken {
+    std::span<const ports::CommandResult> results;
+    domain::Now now;
+    checker::ProcessId process;
+  };
+  /// Tells what became durable, in the order of the commands. `told` is the last version of each
+  /// order that the judge knows of, and is brought up to date.
+  void tell(const Taken& taken, const TapSource& source,
+            std::unordered_map<domain::OrderId, domain::Version>& told, Surroundings& around,
+            const TapListener& listener) const;
 
  private:
   struct Accepted {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <utility>
 
 #include "checker/event.h"
 #include "checker/history.h"
@@ -47,10 +46,7 @@ struct Surroundings {
   double risk(double probability) const { return faulty() ? probability : 0; }
   void hit(Probe probe) { probes.hit(probe); }
   /// Tells the judge what happened, at the present true time.
-  template <typename Occurrence>
-  void tell(Occurrence what) {
-    history.add({.at = timeline.now(), .what = std::move(what)});
-  }
+  void tell(const checker::OccurrencePointer& what) { history.add(timeline.now(), what); }
 };
 
 /// A digest of a contract, whether or not its webhook is disabled.

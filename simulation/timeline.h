@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "domain/check.h"
 #include "domain/instant.h"
 #include "domain/monotone_wall.h"
+#include "simulation/action_room.h"
 
 namespace penstock::simulation {
 
@@ -19,25 +19,38 @@ inline constexpr domain::Instant kWorldStart{1'800'000'000'000'000};
 
 /// Virtual time: what is to happen, in a deterministic order (time, then order of scheduling). Its
 /// time is true time; what a process believes is its ProcessClock's. One thread. Bounded by what is
-/// scheduled on it; whoever schedules bounds that.
+/// scheduled on it; whoever schedules bounds that. What has not run when it ends is dropped.
 class Timeline {
  public:
-  using Action = std::move_only_function<void()>;
   struct Ticket {
     std::uint64_t number = 0;
   };
 
+  Timeline() = default;
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
+  ~Timeline() {
+    // What is dropped may schedule something, which is dropped in its turn.
+    while (!heap_.empty()) actions_.drop(pop().place);
+  }
+
   domain::Instant now() const { return now_; }
   domain::Duration elapsed() const { return now_ - kWorldStart; }
 
-  /// Schedules `action`; a time that has passed means now, behind what is due already.
-  Ticket at(domain::Instant time, Action action) {
+  /// Schedules `action`, a callable without arguments; a time that has passed means now, behind
+  /// what is due already.
+  template <typename Action>
+  Ticket at(domain::Instant time, Action&& action) {
     const std::uint64_t number = next_number_++;
-    heap_.push_back({std::max(time, now_), number, std::move(action)});
-    std::ranges::push_heap(heap_, later);
+    const ActionRoom::Place place = actions_.take_in(std::forward<Action>(action));
+    heap_.push_back({std::max(time, now_), number, place});
+    std::ranges::push_heap(heap_, kLater);
     return {number};
   }
-  Ticket after(domain::Duration span, Action action) { return at(now_ + span, std::move(action)); }
+  template <typename Action>
+  Ticket after(domain::Duration span, Action&& action) {
+    return at(now_ + span, std::forward<Action>(action));
+  }
 
   /// Takes back what has not run; no effect on what has not been scheduled. O(1); a ticket that
   /// already ran must not be cancelled.
@@ -54,10 +67,10 @@ class Timeline {
   bool run_next() {
     drop_cancelled();
     if (heap_.empty()) return false;
-    Entry entry = pop();
+    const Entry entry = pop();
     now_ = entry.time;
     steps_ += 1;
-    entry.action();
+    actions_.run(entry.place);
     return true;
   }
 
@@ -65,30 +78,32 @@ class Timeline {
   std::uint64_t steps() const { return steps_; }
 
  private:
+  /// The actions stay where they are: the heap moves these.
   struct Entry {
     domain::Instant time;
     std::uint64_t number = 0;
-    Action action;
+    ActionRoom::Place place = 0;
   };
 
-  static bool later(const Entry& left, const Entry& right) {
-    return std::pair(left.time, left.number) > std::pair(right.time, right.number);
-  }
+  static constexpr auto kLater = [](const Entry& left, const Entry& right) {
+    return left.time == right.time ? left.number > right.number : left.time > right.time;
+  };
   Entry pop() {
-    std::ranges::pop_heap(heap_, later);
-    Entry entry = std::move(heap_.back());
+    const Entry first = heap_.front();
+    std::ranges::pop_heap(heap_, kLater);
     heap_.pop_back();
-    return entry;
+    return first;
   }
   void drop_cancelled() {
     while (!cancelled_.empty() && !heap_.empty() && cancelled_.erase(heap_.front().number) > 0) {
-      pop();
+      actions_.drop(pop().place);
     }
   }
 
   domain::Instant now_ = kWorldStart;
   std::uint64_t next_number_ = 1;
   std::uint64_t steps_ = 0;
+  ActionRoom actions_;
   std::vector<Entry> heap_;
   std::unordered_set<std::uint64_t> cancelled_;
 };
