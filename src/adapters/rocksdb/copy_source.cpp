@@ -5,8 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "adapters/rocksdb/changes_log.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/keys.h"
@@ -27,12 +25,6 @@ using Done = CopySource::Done;
 constexpr std::size_t kReadahead = 2U << 20;
 
 enum class Visited : std::uint8_t { go_on, end, corrupt };
-
-OpenError corrupt_at(std::string_view family, std::string_view key) {
-  std::string digits;
-  for (const char c : key) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return {ErrorCode::store_corrupt, fmt::format("the record {} in {} is damaged", digits, family)};
-}
 
 OpenError failed(const rocksdb::Status& status) {
   const bool is_damage = status.IsCorruption();
@@ -58,7 +50,7 @@ Done scan(const Database& database, rocksdb::ColumnFamilyHandle* family, const s
     if (key == after) continue;
     const Visited visited = visit(key, all->value().ToStringView());
     if (visited == Visited::corrupt) {
-      return std::unexpected(corrupt_at(family->GetName(), key));
+      return std::unexpected(damaged_record(family->GetName(), key));
     }
     if (visited == Visited::end) return {};
   }
@@ -74,14 +66,8 @@ std::expected<std::optional<Record>, OpenError> fact(const Database& database,
   if (!found) return std::unexpected(OpenError{ErrorCode::store_failed, std::string(key)});
   if (!*found) return std::nullopt;
   auto record = decode<Record>(key, value.ToStringView());
-  if (!record) return std::unexpected(corrupt_at("default", key));
+  if (!record) return std::unexpected(damaged_record("default", key));
   return std::move(*record);
-}
-
-std::optional<std::pair<std::string, std::string>> scope_of(std::string_view key) {
-  const std::size_t separator = key.find('\0');
-  if (separator == std::string_view::npos) return std::nullopt;
-  return std::pair{std::string(key.substr(0, separator)), std::string(key.substr(separator + 1))};
 }
 
 /// The delivery attempts of a month in the order of their ids, read along with the orders.
@@ -206,7 +192,7 @@ Done CopySource::settle(std::uint64_t next_batch) {
     return !lost;
   });
   if (!done || !lost) return done;
-  return std::unexpected(corrupt_at("outbox", tagged_id_key(kDeliveryTag, *lost)));
+  return std::unexpected(damaged_record("outbox", tagged_id_key(kDeliveryTag, *lost)));
 }
 
 std::vector<Month> CopySource::months() const {

@@ -113,6 +113,11 @@ StoreError error_of(const rocksdb::Status& status) {
   return StoreError::stopped;
 }
 
+OpenError damaged_record(std::string_view family, std::string_view key) {
+  return {ErrorCode::store_corrupt,
+          fmt::format("the record {} in {} is damaged", hexadecimal(key), family)};
+}
+
 rocksdb::ReadOptions scan_options() {
   rocksdb::ReadOptions scan;
   scan.ignore_range_deletions = true;

@@ -44,6 +44,9 @@ using MonthHandle = std::shared_ptr<rocksdb::ColumnFamilyHandle>;
 /// What a RocksDB status means to the port.
 ports::StoreError error_of(const rocksdb::Status& status);
 
+/// What a store does not open with: a record that is not what was written.
+OpenError damaged_record(std::string_view family, std::string_view key);
+
 /// What every iterator over the store begins with. Ranges of keys are never deleted at once
 /// (DB::DeleteRange), and where an iterator of RocksDB 7.8.3 looks for such ranges, it loses the
 /// error of a table that it steps onto: it drops the rest of the level and says that all is well.

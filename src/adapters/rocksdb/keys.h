@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "adapters/rocksdb/byte_codec.h"
 #include "domain/ids.h"
@@ -90,6 +91,26 @@ inline std::string scoped_key(std::string_view tenant, std::string_view name) {
   key += '\0';
   key += name;
   return key;
+}
+
+/// The tenant and the name of a scoped key; nothing where it has no separator.
+inline std::optional<std::pair<std::string, std::string>> scope_of(std::string_view key) {
+  const std::size_t separator = key.find('\0');
+  if (separator == std::string_view::npos) return std::nullopt;
+  return std::pair{std::string(key.substr(0, separator)), std::string(key.substr(separator + 1))};
+}
+
+/// A key as operators are told of it.
+inline std::string hexadecimal(std::string_view key) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  text.reserve(2 * key.size());
+  for (const char c : key) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 0xFU];
+  }
+  return text;
 }
 
 /// 't' tenant 0: what a tenant's index entries begin with.

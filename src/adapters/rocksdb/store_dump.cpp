@@ -4,8 +4,6 @@
 #include <memory>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "adapters/rocksdb/changes_log.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/keys.h"
@@ -17,13 +15,6 @@ namespace {
 
 using domain::Order;
 using domain::TenantId;
-
-/// The two texts of a scoped key; nothing where it has no separator.
-std::optional<std::pair<std::string, std::string>> scope_of(std::string_view key) {
-  const std::size_t separator = key.find('\0');
-  if (separator == std::string_view::npos) return std::nullopt;
-  return std::pair{std::string(key.substr(0, separator)), std::string(key.substr(separator + 1))};
-}
 
 class Dump {
  public:
@@ -88,9 +79,7 @@ std::expected<void, OpenError> Dump::tell(rocksdb::ColumnFamilyHandle* family, V
   for (all->SeekToFirst(); all->Valid(); all->Next()) {
     const std::string_view key = all->key().ToStringView();
     if ((this->*visit)(key, all->value().ToStringView())) continue;
-    std::string digits;
-    for (const char c : key) digits += fmt::format("{:02x}", static_cast<unsigned char>(c));
-    visitor_.corrupt(family->GetName(), digits);
+    visitor_.corrupt(family->GetName(), hexadecimal(key));
   }
   if (all->status().ok()) return {};
   return std::unexpected(OpenError{domain::ErrorCode::store_corrupt, all->status().ToString()});

@@ -21,15 +21,8 @@ using domain::OrderId;
 
 constexpr std::size_t kScanReadahead = 2U << 20;
 
-std::string hexadecimal(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return text;
-}
-
-OpenError corrupt(std::string_view family, std::string_view key) {
-  return {ErrorCode::store_corrupt,
-          fmt::format("the record {} in {} is damaged", hexadecimal(key), family)};
+OpenError change_of_no_row() {
+  return {ErrorCode::store_corrupt, "changes has a row that is not there"};
 }
 
 OpenError open_error_of(ports::StoreError error, std::string_view what) {
@@ -85,7 +78,7 @@ StoreOpener::Maybe<void> StoreOpener::for_each(Family family, Visit visit) {
   for (all->SeekToFirst(); all->Valid(); all->Next()) {
     const std::string_view key = all->key().ToStringView();
     if (!visit(key, all->value().ToStringView())) {
-      return std::unexpected(corrupt(handle->GetName(), key));
+      return std::unexpected(damaged_record(handle->GetName(), key));
     }
   }
   if (!all->status().ok()) {
@@ -101,7 +94,7 @@ StoreOpener::Maybe<Record> StoreOpener::fact(std::string_view key, Record absent
   if (!found) return std::unexpected(open_error_of(found.error(), key));
   if (!*found) return absent;
   auto record = decode<Record>(key, value.ToStringView());
-  if (!record) return std::unexpected(corrupt("default", key));
+  if (!record) return std::unexpected(damaged_record("default", key));
   return std::move(*record);
 }
 
@@ -188,7 +181,7 @@ StoreOpener::Maybe<void> StoreOpener::load_buckets() {
     return true;
   });
   if (!done || changed_rows == changes_.bucket_rows()) return done;
-  return std::unexpected(corrupt("changes", "bucket"));
+  return std::unexpected(change_of_no_row());
 }
 
 StoreOpener::Maybe<void> StoreOpener::load_stock() {
@@ -205,7 +198,7 @@ StoreOpener::Maybe<void> StoreOpener::load_stock() {
     return true;
   });
   if (!done || changed_rows == changes_.stock_rows()) return done;
-  return std::unexpected(corrupt("changes", "stock"));
+  return std::unexpected(change_of_no_row());
 }
 
 StoreOpener::Maybe<void> StoreOpener::load_active_orders() {
