@@ -32,9 +32,10 @@ CREATE TYPE apply_answer AS (
 --
 -- p_ends, by order: this commit, the only one of the order, ends it whatever the stock is. What is
 -- needed where every command is carried out as it stands, which is seen by sums: p_is_plain (no order
--- and no key twice), by order the version read and its place among those that end, by command the
--- outcome, by tenant the orders, by product the pieces that are reserved, released and sold, by key
--- its order and fingerprint. Else the commands are gone through one by one.
+-- and no key twice; then p_states is by order, else by command; p_state_of, by command, is its place
+-- there), by order the version read and its place among those that end, by command the outcome, by
+-- tenant the orders, by product the pieces that are reserved, released and sold, by key its order and
+-- fingerprint. Else the commands are gone through one by one.
 --
 -- p_counter is the row of active_counts that this connection alone writes. An accepted order is held
 -- for p_hold_for where it goes to p_hold_stage (null: none is), is due, and no other order of its
@@ -48,7 +49,7 @@ CREATE FUNCTION apply_orders(
   p_line_end integer[], p_line_product integer[], p_line_pieces bigint[],
   p_tenants text[], p_product_tenants text[], p_products text[],
   p_key_tenants text[], p_keys text[],
-  p_is_plain boolean, p_ends boolean[], p_order_read integer[], p_place integer[],
+  p_is_plain boolean, p_state_of integer[], p_ends boolean[], p_order_read integer[], p_place integer[],
   p_plain_outcome smallint[], p_tenant_orders bigint[], p_reserved bigint[], p_released bigint[],
   p_sold bigint[], p_key_order uuid[], p_key_print bytea[])
 RETURNS SETOF apply_answer LANGUAGE plpgsql
@@ -95,6 +96,8 @@ DECLARE
   v_state order_state;
   v_stage smallint;
   v_is_changed boolean := false;
+  v_is_plain boolean;
+  v_moved_at bigint[];
   v_room bigint;
   v_active_before bigint;
   v_active bigint;
@@ -235,17 +238,7 @@ BEGIN
     v_answer.force_burst[r.n] := r.force_burst;
   END LOOP;
 
-  -- Stock, and the keys that are live. The tenant's bucket is locked where one may be claimed.
-  FOR r IN
-    SELECT i.n, s.received, s.reserved, s.sold FROM stock s
-    JOIN unnest(p_product_tenants, p_products) WITH ORDINALITY i(tenant_id, product_id, n)
-      ON i.tenant_id = s.tenant_id AND i.product_id = s.product_id
-    ORDER BY s.tenant_id, s.product_id FOR UPDATE OF s
-  LOOP
-    v_hand[r.n] := r.received - r.reserved - r.sold;
-    v_held[r.n] := r.reserved;
-    v_sold[r.n] := r.sold;
-  END LOOP;
+  -- The keys that are live. The tenant's bucket is locked where one may be claimed.
   -- The fence (OFFSET) keeps the expiry out of the choice of an index: planned while the table was
   -- empty, the one on it would be read whole for each key.
   FOR r IN
@@ -260,18 +253,41 @@ BEGIN
     v_key_print[r.n] := r.fingerprint;
   END LOOP;
 
-  IF p_is_plain AND v_version = p_order_read AND array_position(v_ended_version, true) IS NULL
-     AND (SELECT coalesce(bool_and(x IS NULL), true) FROM unnest(v_key_order) x)
-     AND v_active + (SELECT coalesce(sum(n), 0) FROM unnest(p_tenant_orders) n) <= p_max_active
-     AND (SELECT coalesce(bool_and(n = 0 OR (known AND locked
-                                             AND greatest(used, at - full_at) + n * 1000000 <= at)),
-                          true)
-          FROM unnest(p_tenant_orders, v_known, v_locked, v_used, v_time, v_full)
-               i(n, known, locked, used, at, full_at))
-     AND (SELECT coalesce(bool_and(reserved = 0 OR coalesce(reserved <= hand, false)), true)
-          FROM unnest(p_reserved, v_hand) i(reserved, hand)) THEN
+  v_is_plain := p_is_plain AND v_version = p_order_read
+    AND array_position(v_ended_version, true) IS NULL
+    AND (SELECT coalesce(bool_and(x IS NULL), true) FROM unnest(v_key_order) x)
+    AND v_active + (SELECT coalesce(sum(n), 0) FROM unnest(p_tenant_orders) n) <= p_max_active
+    AND (SELECT coalesce(bool_and(n = 0 OR (known AND locked
+                                            AND greatest(used, at - full_at) + n * 1000000 <= at)),
+                         true)
+         FROM unnest(p_tenant_orders, v_known, v_locked, v_used, v_time, v_full)
+              i(n, known, locked, used, at, full_at));
+  IF v_is_plain AND cardinality(p_products) > 0 THEN
+    WITH moved AS (
+      UPDATE stock s SET reserved = s.reserved + i.reserved - i.released - i.sold,
+             sold = s.sold + i.sold
+      FROM unnest(p_product_tenants, p_products, p_reserved, p_released, p_sold)
+           WITH ORDINALITY i(tenant_id, product_id, reserved, released, sold, n)
+      WHERE s.tenant_id = i.tenant_id AND s.product_id = i.product_id
+        AND i.reserved <= s.received - s.reserved - s.sold
+      RETURNING i.n)
+    SELECT coalesce(array_agg(n), '{}') INTO v_moved_at FROM moved;
+    IF cardinality(v_moved_at) < cardinality(p_products) THEN
+      -- Some product is short: nothing moved, and who gets its pieces is decided below.
+      v_is_plain := false;
+      UPDATE stock s SET reserved = s.reserved - i.reserved + i.released + i.sold,
+             sold = s.sold - i.sold
+        FROM unnest(p_product_tenants, p_products, p_reserved, p_released, p_sold)
+             WITH ORDINALITY i(tenant_id, product_id, reserved, released, sold, n)
+        WHERE s.tenant_id = i.tenant_id AND s.product_id = i.product_id
+          AND i.n = ANY (v_moved_at);
+    END IF;
+  END IF;
+
+  IF v_is_plain THEN
     v_outcome := p_plain_outcome;
     v_place := p_place;
+    v_final := p_states;
     v_key_order := p_key_order;
     v_key_print := p_key_print;
     v_key_is_new := array_fill(true, ARRAY[cardinality(p_keys)]);
@@ -283,27 +299,29 @@ BEGIN
     FROM unnest(p_tenant_orders, v_used, v_time, v_full)
          WITH ORDINALITY i(n, used, at, full_at, place);
     v_tenant_accepted := v_taken;
-    SELECT coalesce(array_agg(hand - reserved + released ORDER BY place), '{}'),
-           coalesce(array_agg(held + reserved - released - sold ORDER BY place), '{}'),
-           coalesce(array_agg(all_sold + sold ORDER BY place), '{}')
-    INTO v_hand, v_held, v_sold
-    FROM unnest(v_hand, v_held, v_sold, p_reserved, p_released, p_sold)
-         WITH ORDINALITY i(hand, held, all_sold, reserved, released, sold, place);
-    v_moved := array_fill(true, ARRAY[cardinality(p_products)]);
     v_ended := coalesce((SELECT max(place) FROM unnest(p_place) place), 0);
     v_active := v_active + v_count - v_ended;
-    FOR c IN 1 .. v_commands LOOP
-      o := p_order[c];
-      v_final[o] := p_states[c];
-      IF p_hold[c] THEN
-        v_hold[o] := NOT v_waits[p_tenant[c]];
-      ELSIF p_read[c] > 0 AND p_to_stage[c] > 0 THEN
-        v_is_changed := true;
-      END IF;
-    END LOOP;
+    SELECT coalesce(array_agg(i.hold AND NOT v_waits[i.tenant] ORDER BY i.place), '{}'),
+           coalesce(bool_or(i.read > 0 AND i.stage > 0), false)
+    INTO v_hold, v_is_changed
+    FROM unnest(p_order, p_hold, p_tenant, p_read, p_to_stage)
+         i(place, hold, tenant, read, stage);
     v_commands := 0;  -- none is left for what follows
   END IF;
 
+  -- Stock, as it is.
+  IF v_commands > 0 THEN
+    FOR r IN
+      SELECT i.n, s.received, s.reserved, s.sold FROM stock s
+      JOIN unnest(p_product_tenants, p_products) WITH ORDINALITY i(tenant_id, product_id, n)
+        ON i.tenant_id = s.tenant_id AND i.product_id = s.product_id
+      ORDER BY s.tenant_id, s.product_id FOR UPDATE OF s
+    LOOP
+      v_hand[r.n] := r.received - r.reserved - r.sold;
+      v_held[r.n] := r.reserved;
+      v_sold[r.n] := r.sold;
+    END LOOP;
+  END IF;
   FOR c IN 1 .. v_commands LOOP
     o := p_order[c];
     t := p_tenant[c];
@@ -405,7 +423,7 @@ BEGIN
     ELSE
       v_outcome[c] := CASE v_reason WHEN 0 THEN 10 WHEN 4 THEN 11 ELSE 12 END;
       IF v_from[o] > 0 THEN
-        v_earlier[o] := coalesce(v_earlier[o], '[]') || (p_states[v_from[o]]).events;
+        v_earlier[o] := coalesce(v_earlier[o], '[]') || (p_states[p_state_of[v_from[o]]]).events;
         v_hold[o] := false;
       END IF;
     END IF;
@@ -423,7 +441,7 @@ BEGIN
 
   FOR o IN 1 .. CASE WHEN v_commands = 0 THEN 0 ELSE cardinality(p_orders) END LOOP
     IF v_rejected[o] > 0 OR v_earlier[o] IS NOT NULL THEN
-      v_state := p_states[v_from[o]];
+      v_state := p_states[p_state_of[v_from[o]]];
       IF v_rejected[o] > 0 THEN
         v_state := rejected_instead(v_state, v_rejected[o]);
       END IF;
@@ -432,7 +450,7 @@ BEGIN
       END IF;
       v_final[o] := v_state;
     ELSIF v_from[o] > 0 THEN
-      v_final[o] := p_states[v_from[o]];
+      v_final[o] := p_states[p_state_of[v_from[o]]];
     END IF;
   END LOOP;
   v_answer.held := ARRAY(
@@ -479,10 +497,12 @@ BEGIN
     SELECT i.tenant_id FROM unnest(p_tenants, v_tenant_accepted) i(tenant_id, accepted)
     WHERE i.accepted AND NOT EXISTS (SELECT FROM contracts c WHERE c.tenant_id = i.tenant_id)
     ORDER BY i.tenant_id ON CONFLICT DO NOTHING;
-  UPDATE stock s SET received = i.hand + i.held + i.sold, reserved = i.held, sold = i.sold
-    FROM unnest(p_product_tenants, p_products, v_hand, v_held, v_sold, v_moved)
-         i(tenant_id, product_id, hand, held, sold, moved)
-    WHERE s.tenant_id = i.tenant_id AND s.product_id = i.product_id AND i.moved;
+  IF array_position(v_moved, true) IS NOT NULL THEN
+    UPDATE stock s SET received = i.hand + i.held + i.sold, reserved = i.held, sold = i.sold
+      FROM unnest(p_product_tenants, p_products, v_hand, v_held, v_sold, v_moved)
+           i(tenant_id, product_id, hand, held, sold, moved)
+      WHERE s.tenant_id = i.tenant_id AND s.product_id = i.product_id AND i.moved;
+  END IF;
   IF array_position(v_key_is_new, true) IS NOT NULL THEN
     INSERT INTO idempotency_keys AS x
       SELECT i.tenant_id, i.key, i.fingerprint, i.order_id, v_now + p_retention

@@ -39,7 +39,7 @@ constexpr StageBits kAllStages = bit_of(Stage::inventory) | bit_of(Stage::paymen
 constexpr std::size_t kWriterConnections = 2;
 
 /// How long a stage that had no more work is left alone, unless there are news of it.
-constexpr domain::Duration kEmptyPause = domain::Duration::milliseconds(20);
+constexpr domain::Duration kEmptyPause = domain::Duration::milliseconds(50);
 
 postgres_store::GatewayHold hold_of(const GatewayChoice& gateway) {
   if (std::holds_alternative<SandboxInProcess>(gateway)) return postgres_store::GatewayHold::alone;

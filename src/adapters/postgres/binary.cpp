@@ -1,6 +1,7 @@
 #include "adapters/postgres/binary.h"
 
 #include <algorithm>
+#include <array>
 
 #include "domain/check.h"
 
@@ -13,9 +14,12 @@ constexpr std::uint32_t kNull = UINT32_MAX;
 
 template <typename Unsigned>
 void put(std::string& out, Unsigned value) {
-  for (int shift = static_cast<int>(sizeof value) * 8 - 8; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<char>((value >> shift) & 0xff));
+  std::array<char, sizeof value> bytes{};
+  for (std::size_t at = bytes.size(); at-- > 0;) {
+    bytes.at(at) = static_cast<char>(value & 0xff);
+    value = static_cast<Unsigned>(static_cast<std::uint64_t>(value) >> 8);
   }
+  out.append(bytes.data(), bytes.size());
 }
 
 template <typename Unsigned>

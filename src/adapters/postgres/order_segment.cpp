@@ -1,5 +1,6 @@
 #include "adapters/postgres/order_segment.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "adapters/postgres/binary.h"
@@ -74,6 +75,7 @@ const ports::Commit* OrderSegment::commit_of(std::size_t index) const {
 }
 
 void OrderSegment::gather() {
+  std::size_t claims = 0;
   for (const std::size_t index : indices_) {
     if (const auto* peek = std::get_if<ports::PeekBucket>(&commands_[index])) {
       tenants_.add(peek->tenant.str());
@@ -87,11 +89,15 @@ void OrderSegment::gather() {
     if (const ports::Accept* accept = accept_of(index)) {
       PENSTOCK_CHECK(commit.read.number == 0, "an order is accepted from nothing");
       tenants_.add(tenant);
-      if (accept->idempotency) keys_.add({tenant, accept->idempotency->key.str()});
+      if (accept->idempotency) {
+        keys_.add({tenant, accept->idempotency->key.str()});
+        ++claims;
+      }
     }
     if (commit.stock == domain::StockMove::none) continue;
     for (const domain::Item& item : commit.next.items) products_.add({tenant, item.product.str()});
   }
+  is_plain_ = writes_.size() == orders_.size() && claims == keys_.size();
   orders_.number();
   tenants_.number();
   products_.number();
@@ -127,14 +133,19 @@ void OrderSegment::add_order_arrays(Parameters& parameters, const CompositeTypes
   ArrayWriter ids(type_id::kUuid);
   std::vector<const domain::Order*> facts(orders_.size(), nullptr);
   for (const auto& [id, place] : orders_) ids.add(id.view());
-  ArrayWriter states(types.state);
+  std::vector<const ports::Commit*> states;
   for (const std::size_t index : writes_) {
     const ports::Commit& commit = *commit_of(index);
-    states.add(encode_state(commit.next, commit.read, commit.receipt));
+    states.push_back(&commit);
     if (accept_of(index) == nullptr) continue;
     const domain::Order*& fact = facts[static_cast<std::size_t>(orders_[commit.next.id]) - 1];
     PENSTOCK_CHECK(fact == nullptr, "an order id is accepted once");
     fact = &commit.next;
+  }
+  if (is_plain_) std::ranges::sort(states, {}, [](const auto* commit) { return commit->next.id; });
+  ArrayWriter all_states(types.state);
+  for (const ports::Commit* commit : states) {
+    all_states.add(encode_state(commit->next, commit->read, commit->receipt));
   }
   ArrayWriter all_facts(types.facts);
   for (const domain::Order* order : facts) {
@@ -144,7 +155,7 @@ void OrderSegment::add_order_arrays(Parameters& parameters, const CompositeTypes
       all_facts.add(encode_facts(*order));
     }
   }
-  parameters.add(ids.bytes()).add(all_facts.bytes()).add(states.bytes());
+  parameters.add(ids.bytes()).add(all_facts.bytes()).add(all_states.bytes());
 }
 
 void OrderSegment::add_command_arrays(Parameters& parameters) const {
@@ -221,7 +232,7 @@ void OrderSegment::add_order_sums(Parameters& parameters) const {
   };
   std::vector<Of> all(orders_.size());
   ArrayWriter outcomes(type_id::kInt2);
-  std::size_t claims = 0;
+  ArrayWriter state_of(type_id::kInt4);
   std::int32_t ended = 0;
   for (const std::size_t index : writes_) {
     const ports::Commit& commit = *commit_of(index);
@@ -234,7 +245,8 @@ void OrderSegment::add_order_sums(Parameters& parameters) const {
     if (is_terminal) of.place = ++ended;
     outcomes.add(to_binary(OrderAnswer::as_it_stands(
         accept != nullptr ? OrderAnswer::Kind::accept : OrderAnswer::Kind::commit)));
-    if (accept != nullptr && accept->idempotency) ++claims;
+    state_of.add(to_binary(is_plain_ ? orders_[commit.next.id]
+                                     : static_cast<std::int32_t>(state_of.size()) + 1));
   }
   ArrayWriter ends(type_id::kBool);
   ArrayWriter reads(type_id::kInt4);
@@ -244,7 +256,7 @@ void OrderSegment::add_order_sums(Parameters& parameters) const {
     reads.add(to_binary(of.read));
     places.add(to_binary(of.place));
   }
-  parameters.add(to_binary(writes_.size() == orders_.size() && claims == keys_.size()));
+  parameters.add(to_binary(is_plain_)).add(state_of.bytes());
   parameters.add(ends.bytes()).add(reads.bytes()).add(places.bytes()).add(outcomes.bytes());
 }
 

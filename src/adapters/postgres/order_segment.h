@@ -95,6 +95,7 @@ class OrderSegment {
   std::span<ports::Command> commands_;
   std::vector<std::size_t> indices_;
   std::vector<std::size_t> writes_;  ///< of them the accepts and commits
+  bool is_plain_ = false;            ///< no order and no key twice
   std::vector<bool> holds_;          ///< of each of `writes_`, whether its order is to be held
   std::vector<domain::Order> held_;
   std::size_t active_ = 0;
