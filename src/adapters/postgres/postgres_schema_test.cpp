@@ -136,6 +136,32 @@ TEST_F(PostgresSchema, WhatNoMonthTakesAlertsUntilItsMonthIsMade) {
   EXPECT_EQ((*found)->order, far);
 }
 
+TEST_F(PostgresSchema, WhatEndedUnderTheSchemaBeforeIsReadAsItWas) {
+  const auto store = open(options());
+  const Order ended = store_ended(*store, {});
+  schema.execute(
+      "INSERT INTO events SELECT o.order_id, o.created_at, 1, (e ->> 0)::integer,"
+      " 'epoch'::timestamptz + (e ->> 1)::bigint * interval '1 microsecond', (e ->> 2)::smallint,"
+      " (e ->> 3)::smallint, (e ->> 4)::smallint, (e ->> 5)::smallint, (e ->> 6)::integer"
+      " FROM orders o, jsonb_array_elements(o.timeline) e;"
+      "INSERT INTO events SELECT order_id, created_at, 2, 1, 'epoch', NULL, NULL, NULL, 25, 1"
+      " FROM orders;"
+      "INSERT INTO receipts SELECT order_id, created_at, 'of before' FROM orders;"
+      "UPDATE orders SET timeline = NULL, batch = NULL, batch_created_at = NULL");
+  const auto found = store->reader().find(ended.id);
+  ASSERT_TRUE(found.has_value() && found->has_value());
+  EXPECT_EQ((*found)->order, ended);
+  EXPECT_EQ((*found)->receipt, "of before");
+  ASSERT_EQ((*found)->deliveries.size(), 1U);
+  EXPECT_EQ((*found)->deliveries[0].at, domain::Instant{});
+  EXPECT_EQ((*found)->deliveries[0].reason, domain::Reason::delivered);
+  ports::OrderQuery query;
+  query.tenant = ended.tenant;
+  const auto page = store->reader().list(query);
+  ASSERT_TRUE(page.has_value());
+  EXPECT_EQ(page->orders, std::vector{ended});
+}
+
 TEST_F(PostgresSchema, OldMonthsAreDroppedUnlessAnActiveOrderOrAnEndNotWorkedOffNamesThem) {
   const auto store = open(options());
   const Order ended = store_ended(*store, {});
