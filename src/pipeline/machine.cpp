@@ -82,7 +82,9 @@ void Pipeline::Machine::look_for_ends(Now now) {
 
 std::optional<Instant> Pipeline::Machine::next_due(Now now) const {
   if (commits_.failure()) return std::nullopt;
-  if (!requests_.empty() || steps_.left_some()) return now.wall;
+  // Behind a full batch requests wait for its flush, which may have to wait for the store.
+  const bool takes_requests = !requests_.empty() && !commits_.full();
+  if (takes_requests || steps_.left_some()) return now.wall;
   std::optional<Instant> due = steps_.next_due();
   const auto sooner = [&due](std::optional<Instant> other) {
     if (other && (!due || *other < *due)) due = other;

@@ -87,6 +87,23 @@ TEST(StoreTrouble, AnUnavailableStoreRefusesOrdersAndLosesNoOutcome) {
             1U);
 }
 
+TEST(StoreTrouble, RequestsBehindAFullBatchAreNotPolledForWhileTheStoreIsAway) {
+  World world({.pipeline = {.max_batch = 1}});
+  world.stock("PROD-1", 10);
+  world.gateway.latency = Duration::seconds(1);
+  world.place(draft());
+  world.store->away = true;
+  world.wall = world.wall + Duration::seconds(1);
+  world.pipeline->poll(world.now());
+  world.stock("PROD-1", 20);
+  const auto due = world.pipeline->next_due(world.now());
+  ASSERT_TRUE(due);
+  EXPECT_EQ(*due, world.wall + Duration::milliseconds(100));
+  world.store->away = false;
+  world.run_for(Duration::seconds(1));
+  EXPECT_EQ(world.stock_of("PROD-1").on_hand(), 20);
+}
+
 TEST(StoreTrouble, ACancelWaitsForAStoreThatIsAway) {
   World world;
   world.stock("PROD-1", 10);
