@@ -2,8 +2,8 @@
 """Runs two hand-written SKIP LOCKED pipelines and Penstock on one PostgreSQL server, in turn.
 
     side_by_side.py BUILD_FOLDER [--rounds 3] [--seconds 20] [--connections 512] [--tenants 16]
-                    [--products 100] [--plain-batch 256] [--plain-workers 24,1,1,1,1]
-                    [--plain-gather 20] [--engineered-batch 512]
+                    [--products 100] [--plain-batch 256] [--plain-workers 8,1,1,1,1]
+                    [--plain-gather 50] [--engineered-batch 512]
                     [--engineered-workers 1,1,1,1,1] [--timeline on|off]
                     [--stage-index on|off] [--only SIDE] [--search] [--json FILE]
 
@@ -180,7 +180,7 @@ def run_penstock(build, options, server):
 SIDES = {"plain": run_plain, "engineered": run_engineered, "penstock": run_penstock}
 # The grid that the plain pipeline's settings were chosen on: connections that accept, workers of
 # the stages, batch, and how long a stage lets work gather.
-SEARCHED = {"accepting": (8, 16, 32), "workers": ("1,1,1,1", "2,1,1,1"),
+SEARCHED = {"accepting": (4, 8, 16, 32), "workers": ("1,1,1,1", "2,1,1,1"),
             "batch": (64, 256), "gather": (0, 20, 50)}
 
 
@@ -215,8 +215,8 @@ def main():
     parser.add_argument("--tenants", type=int, default=16)
     parser.add_argument("--products", type=int, default=100)
     parser.add_argument("--plain-batch", type=int, default=256)
-    parser.add_argument("--plain-workers", default="24,1,1,1,1")
-    parser.add_argument("--plain-gather", type=int, default=20)
+    parser.add_argument("--plain-workers", default="8,1,1,1,1")
+    parser.add_argument("--plain-gather", type=int, default=50)
     parser.add_argument("--engineered-batch", type=int, default=512)
     parser.add_argument("--engineered-workers", default="1,1,1,1,1")
     parser.add_argument("--timeline", choices=("on", "off"), default="on")
