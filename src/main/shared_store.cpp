@@ -37,6 +37,8 @@ constexpr StageBits kAllStages = bit_of(Stage::inventory) | bit_of(Stage::paymen
 
 /// Connections of one process that write: the server works on one with one core at most.
 constexpr std::size_t kWriterConnections = 2;
+/// Below it a second transaction costs more of the server than it wins.
+constexpr std::size_t kLeastSplitBatch = 256;
 
 /// How long a stage that had no more work is left alone, unless there are news of it.
 constexpr domain::Duration kEmptyPause = domain::Duration::milliseconds(50);
@@ -69,6 +71,7 @@ class OpenSharedStore final : public OpenStore {
          .lease = options_.lease,
          .reader_connections = options_.http_threads + kOwnReaders,
          .writer_connections = kWriterConnections,
+         .least_split_batch = kLeastSplitBatch,
          .holding = postgres_store::Holding::accepted,
          .reachability_changed = [this](bool is_back,
                                         std::string_view why) { tell_reachability(is_back, why); },
