@@ -102,6 +102,7 @@ struct Group {
   void put(const ports::PutContract& put, ports::PutOutcome outcome) {
     if (outcome == ports::PutOutcome::stale) around.hit(Probe::stale_contract);
     if (outcome != ports::PutOutcome::stored) return;
+    around.trace.note("contract of {} content {}", put.tenant.str(), content_of(put.contract));
     around.contracts_stored += 1;
     const auto& webhook = put.contract.webhook;
     const bool disabled = webhook && webhook->disabled;

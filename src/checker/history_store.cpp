@@ -153,6 +153,8 @@ void History::Judge::on(const ContractStored& event) {
   if (event.content == 0) return;
   Changes& changes = contract_changes(tenant, event.content);
   std::uint64_t& in_force = in_force_[tenant];
+  // Not one that was asked for: a request for the same content may still be under way.
+  if (event.disabled_endpoint != 0 && in_force == event.content) return;
   if (changes.stored < changes.asked) {
     ++changes.stored;
   } else if (in_force != event.content) {

@@ -409,6 +409,30 @@ TEST(History, a_key_may_begin_another_life_after_it_expired) {
   expect_clean(story);
 }
 
+TEST(History, an_answer_may_be_of_any_life_that_its_key_had_since_it_was_asked_for) {
+  Story story;
+  std::vector<domain::Order> lives;
+  for (std::size_t life = 0; life < 3; ++life) lives.push_back(story.draft(story.acme));
+  auto const slow = story.invoke(story.acme, Story::request_of(lives[0], "key"));
+  for (std::size_t life = 0; life < 3; ++life) {
+    auto const operation = story.invoke(story.acme, Story::request_of(lives[life], "key"));
+    story.accept(lives[life], "key");
+    story.the<KeyStored>(2 + life).decided_at = kStart + domain::Duration::hours(168);
+    story.answer(operation, lives[life].id, Freshness::fresh);
+  }
+  story.answer(slow, lives[0].id, Freshness::replayed);
+  story.retell();
+  story.store.quiescence = Quiescence::not_claimed;
+  std::erase_if(story.store.keys, [&](auto const& entry) {
+    return entry.record.order == story.fulfilled || entry.record.order == lives[0].id ||
+           entry.record.order == lives[1].id;
+  });
+  expect_clean(story);
+  auto const late = story.invoke(story.acme, Story::request_of(lives[0], "key"));
+  story.answer(late, lives[0].id, Freshness::replayed);
+  expect_broken(story, Invariant::other_payload_changes_nothing);
+}
+
 TEST(History, an_answer_from_a_key_that_expired_or_that_nobody_stored_is_found) {
   Story story;
   auto const key = domain::IdempotencyKey::unchecked("key");
@@ -680,6 +704,33 @@ TEST(History, a_contract_that_undoes_what_somebody_else_put_is_found) {
       lost.acme, PutContractRequest{{.rate = {.micro_tokens = 1'000'000}, .burst = 3}, 9});
   lost.add(Complete{.operation = unheard, .result = Result::ok});
   expect_broken(lost, Invariant::acknowledged_is_stored);
+}
+
+TEST(History, a_contract_asked_for_twice_may_be_stored_again_after_it_was_disabled) {
+  Story story;
+  ContractStored stored{
+      story.acme, {.rate = {.micro_tokens = 1'000'000}, .burst = 3}, {}, /*content=*/7};
+  auto const ask = [&](std::uint64_t content) {
+    story.invoke(story.acme,
+                 PutContractRequest{{.rate = {.micro_tokens = 1'000'000}, .burst = 3}, content});
+  };
+  ask(7);
+  ask(7);
+  story.add(stored);
+  story.add(EndpointGone{story.acme, 5});
+  ContractStored disabled = stored;
+  disabled.disabled_endpoint = 5;
+  story.add(disabled);
+  ask(8);
+  stored.content = 8;
+  story.add(stored);
+  stored.content = 7;
+  story.add(stored);  // the second request, late
+  expect_clean(story);
+  story.add(disabled);
+  stored.content = 8;
+  story.add(stored);
+  expect_broken(story, Invariant::stored_was_submitted);
 }
 
 TEST(History, an_acknowledged_cancel_that_is_fulfilled_is_found) {

@@ -177,10 +177,12 @@ void SubmissionBook::acknowledged_keyed(const Place& place, const Complete& answ
     add(others ? Invariant::other_payload_changes_nothing : Invariant::stored_was_submitted,
         fmt::format("{} was given an order of another content", name_of(place)));
   }
-  // An answer that was made before the key began another life belongs to the last one.
-  if (key.since > place.invoked && *answer.order == key.before) {
-    if (key.answer_before != 0 && answer.body_digest != 0 &&
-        key.answer_before != answer.body_digest) {
+  // An answer that was made before the key began another life belongs to one that is over.
+  auto const former = std::ranges::find_if(key.former, [&](const Life& life) {
+    return life.ended > place.invoked && life.order == *answer.order;
+  });
+  if (former != key.former.end()) {
+    if (former->answer != 0 && answer.body_digest != 0 && former->answer != answer.body_digest) {
       add(Invariant::replay_is_identical, "a replay has other bytes");
     }
     return;
@@ -191,13 +193,11 @@ void SubmissionBook::acknowledged_keyed(const Place& place, const Complete& answ
     if (options_.store_followed) {
       add(Invariant::acknowledged_is_stored, "its key is not stored");
     }
-    key.before = key.order;
-    key.answer_before = key.answer;
+    if (another_life) key.former.push_back({key.order, key.answer, now});
     key.winner = place.fingerprint;
     key.order = *answer.order;
     key.answer = 0;
     key.acknowledged = 0;
-    key.since = another_life ? now : 0;
   }
   if (key.winner != place.fingerprint) {
     add(Invariant::other_payload_changes_nothing,
@@ -227,14 +227,12 @@ void SubmissionBook::key_stored(const KeyStored& stored, TenantNumber tenant, St
     report_.add(Invariant::replay_is_identical, stored.record.order.str(),
                 fmt::format("stored under a key that is {}'s until later", key.order.str()));
   }
-  key.before = key.order;
-  key.answer_before = key.answer;
+  if (key.winner != 0) key.former.push_back({key.order, key.answer, now});
   key.winner = fingerprint;
   key.order = stored.record.order;
   key.expires_at = stored.record.expires_at;
   key.answer = 0;
   key.acknowledged = 0;
-  key.since = now;
   new_keys_.push_back({&key, fingerprint, stored.record.order});
 }
 

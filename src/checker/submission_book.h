@@ -71,6 +71,12 @@ class SubmissionBook {
     std::uint64_t content = 0;
     std::uint32_t live = 0;  ///< submissions that were not refused
   };
+  /// What a key named until it expired and was taken over.
+  struct Life {
+    domain::OrderId order;
+    std::uint64_t answer = 0;  ///< as of Key
+    Step ended = 0;
+  };
   struct Key {
     Slot first;
     std::vector<Slot> others;  ///< of other payloads: rare
@@ -78,9 +84,7 @@ class SubmissionBook {
     std::uint64_t winner = 0;  ///< fingerprint that the key belongs to; 0: none known yet
     std::uint64_t answer = 0;  ///< digest of its answer; 0: none known yet
     domain::OrderId order;
-    domain::OrderId before;  ///< the order of the key's last life
-    std::uint64_t answer_before = 0;
-    Step since = 0;              ///< when this life began, where commits are followed
+    std::vector<Life> former;    ///< rare as well
     Step acknowledged = 0;       ///< the first answer of this life
     domain::Instant answered;    ///< its time
     domain::Instant expires_at;  ///< on the store's wall clock, where commits are followed
