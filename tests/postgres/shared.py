@@ -86,9 +86,9 @@ class Stages(database.SharedTest):
 
     def verify(self, orders):
         """All of them ended, with money and stock in balance."""
+        all_ended = [(order, self.client.ended(order)) for order in orders]
         movements = read_ledger(self.gateway.ledger)
-        for order in orders:
-            ended = self.client.ended(order)
+        for order, ended in all_ended:
             self.assertEqual(ended["status"], "fulfilled")
             assert_money(self, ended, movements[order])
             self.assert_timeline(ended, self.client.events(order))
