@@ -96,8 +96,9 @@ void Pipeline::Machine::handle(PlaceOrder&& request, Now now) {
   } else {
     accept.commit.next = std::move(placed);
   }
+  using Result = std::expected<ports::CommandResult, ports::StoreError>;
   commits_.add(std::move(accept),
-               [this, tenant, done = std::move(request.done)](auto&& result) mutable {
+               [this, tenant, done = std::move(request.done)](Result&& result) mutable {
                  answer_place(done, tenant, std::move(result));
                });
 }

@@ -286,6 +286,7 @@ void Connection::wait_for_answer(std::span<Connection* const> others) {
   waiting.insert(waiting.end(), others.begin(), others.end());
   while (PQisBusy(connection_.get()) == 1) {
     std::vector<pollfd> sockets;
+    sockets.reserve(waiting.size());
     for (const Connection* each : waiting) {
       sockets.push_back({.fd = each->socket(), .events = POLLIN, .revents = 0});
     }
