@@ -218,11 +218,10 @@ std::expected<std::vector<std::vector<ports::CommandResult>>, StoreError> Postgr
   if (!rows) {
     if (rows.error().error == StoreError::unknown_outcome) {
       // Whatever landed of it is leased to this node, which does not know of it.
-      for (const Batch& batch : batches) {
-        batch.for_each_to_hold([this](const Order& order) {
-          if (releases_.size() < kMaxPendingReleases) releases_.emplace_back(order.id, order.due);
-        });
-      }
+      const auto give_back = [this](const Order& order) {
+        if (releases_.size() < kMaxPendingReleases) releases_.emplace_back(order.id, order.due);
+      };
+      for (const Batch& batch : batches) batch.for_each_to_hold(give_back);
     }
     return std::unexpected(note(rows.error()));
   }
