@@ -142,27 +142,51 @@ class Weather(harness.ProgramTest):
             self.skipTest("no memory control group")
         books, server, flags = self.begin()
         self.stop(server)
-        ends = collections.Counter()
-        for megabytes in [self.random.choice((3, 4, 5, 6, 8, 12)) for _ in
-                          range(2 * options.rounds)]:
-            limit.write_text(str(megabytes << 20))
-            server = session.Server(self.ground, *FLAGS, *flags)
-            with contextlib.suppress(OSError):
-                (group / "cgroup.procs").write_text(str(server.pid))
-            placing = None
+        server = self.serve_in(group, *flags).await_ready()
+        ready = self.private_bytes(group)
+        self.work(books, server)
+        enough = self.private_bytes(group)
+        self.stop(server)
+        unlimited = len(books.acknowledged)
+        ends, killed_at_work, rounds = collections.Counter(), 0, 0
+        # Too little to start with, too little to work with, and just enough: each has to come.
+        while rounds < 2 * options.rounds or (rounds < 20 * options.rounds and
+                                              not (killed_at_work and ends[0])):
+            rounds += 1
+            limit.write_text(str(int(self.random.uniform(0.9 * ready, 1.1 * enough))))
+            server = self.serve_in(group, *flags)
+            before = len(books.acknowledged)
             with contextlib.suppress(AssertionError):
                 server.await_ready()
-                placing = Placing(books, server)
-                time.sleep(1)
-            if placing:
-                placing.stop()
+                self.work(books, server)
             if server.running():
                 server.terminate()
-            self.assertIn(server.child.returncode, (0, 1, -signal.SIGKILL, -signal.SIGABRT))
-            ends[server.child.returncode] += 1
+            code = server.child.returncode
+            self.assertIn(code, (0, 1, -signal.SIGKILL, -signal.SIGABRT), server.log()[-3000:])
+            ends[code] += 1
+            killed_at_work += code == -signal.SIGKILL and len(books.acknowledged) > before
             books.check()
-        print(f"memory: ends by exit code {dict(ends)}; {len(books.acknowledged)} acknowledged "
-              f"under way, {books.verify(*flags)} verified")
+        self.assertGreater(killed_at_work, 0, f"none was killed at work: {ends}")
+        self.assertGreater(ends[0], 0, f"none had enough: {ends}")
+        print(f"memory: {ready >> 20} MiB to start, {enough >> 20} to work; ends by exit code {dict(ends)}, "
+              f"{killed_at_work} of them at work; {len(books.acknowledged) - unlimited} "
+              f"acknowledged under way, {books.verify(*flags)} verified")
+
+    def work(self, books, server):
+        placing = Placing(books, server)
+        time.sleep(1)
+        placing.stop()
+
+    def serve_in(self, group, *flags):
+        server = session.Server(self.ground, *FLAGS, *flags)
+        with contextlib.suppress(OSError):
+            (group / "cgroup.procs").write_text(str(server.pid))
+        return server
+
+    def private_bytes(self, group):
+        """What the group's processes hold beside the files that they read."""
+        held = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int(held.get("anon") or held["rss"])
 
     def test_a_wall_clock_that_steps(self):
         library = os.environ.get("CLOCK_STEP_LIBRARY")
