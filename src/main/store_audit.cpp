@@ -67,49 +67,11 @@ struct HistoryJudge {
   void dropped() { history.history_was_dropped(); }
 };
 
-template <typename Judge>
-class StoreFeed final : public rocksdb_store::DumpVisitor {
+/// Hands what a store tells to a judge. `Visitor` is the store's.
+template <typename Visitor, typename Judge>
+class Feed final : public Visitor {
  public:
-  explicit StoreFeed(Judge judge) : judge_(judge) {}
-
-  void active_order(const domain::Order& order) override {
-    judge_.order(order, ReceiptPresence::absent);
-  }
-  void ended_order(const domain::Order& order, std::string_view receipt) override {
-    judge_.order(order, receipt.empty() ? ReceiptPresence::absent : ReceiptPresence::present);
-  }
-  void stock(const domain::TenantId& tenant, const domain::ProductId& product,
-             const domain::Stock& stock) override {
-    judge_.stock(tenant, product, stock);
-  }
-  void idempotency(const domain::TenantId& tenant, const domain::IdempotencyKey& key,
-                   const domain::IdempotencyRecord& record) override {
-    judge_.key(tenant, key, record);
-  }
-  void waiting_notification(const domain::OrderId& order, domain::Status) override {
-    judge_.delivery(order);
-  }
-  void waiting_delivery(const domain::OrderId& order, std::int32_t, domain::Instant) override {
-    judge_.delivery(order);
-  }
-  void history_dropped(domain::Month) override { judge_.dropped(); }
-  void corrupt(std::string_view family, std::string_view key) override {
-    judge_.unreadable(fmt::format("{}/{}", family, key), "the record cannot be read");
-  }
-  void bucket(const domain::TenantId&, const rocksdb_store::DumpedBucket&) override {}
-  void contract(const domain::TenantId&, const domain::Contract&) override {}
-  void dead_letter(const domain::OrderId&) override {}
-  void owed_refund(const domain::OrderId&) override {}
-
- private:
-  Judge judge_;
-};
-
-/// The same of a shared store.
-template <typename Judge>
-class SharedFeed final : public postgres_store::DumpVisitor {
- public:
-  explicit SharedFeed(Judge judge) : judge_(judge) {}
+  explicit Feed(Judge judge) : judge_(judge) {}
 
   void active_order(const domain::Order& order) override {
     judge_.order(order, ReceiptPresence::absent);
@@ -127,8 +89,8 @@ class SharedFeed final : public postgres_store::DumpVisitor {
   }
   void waiting_delivery(const domain::OrderId& order) override { judge_.delivery(order); }
   void history_dropped() override { judge_.dropped(); }
-  void corrupt(std::string_view table, std::string_view row) override {
-    judge_.unreadable(fmt::format("{}/{}", table, row), "the row cannot be read");
+  void corrupt(std::string_view place, std::string_view record) override {
+    judge_.unreadable(fmt::format("{}/{}", place, record), "it cannot be read");
   }
 
  private:
@@ -174,7 +136,7 @@ std::expected<void, std::string> each_line(const std::string& path,
 template <typename Judge>
 std::expected<void, std::string> feed_store(const StoreSource& source, Judge judge) {
   if (!source.database_url.empty()) {
-    SharedFeed feed{judge};
+    Feed<ports::DumpVisitor, Judge> feed{judge};
     auto const dumped =
         postgres_store::dump({.url = source.database_url,
                               .schema = postgres_store::PostgresStoreOptions{}.schema,
@@ -183,7 +145,7 @@ std::expected<void, std::string> feed_store(const StoreSource& source, Judge jud
     if (dumped) return {};
     return std::unexpected(fmt::format("the database: {}", dumped.error().detail));
   }
-  StoreFeed feed{judge};
+  Feed<rocksdb_store::DumpVisitor, Judge> feed{judge};
   auto const dumped = rocksdb_store::dump(source.directory, feed);
   if (dumped) return {};
   return std::unexpected(fmt::format("{}: {} ({})", source.directory, dumped.error().detail,

@@ -60,17 +60,17 @@ class StateFeed final : public rocksdb_store::DumpVisitor {
   void contract(const domain::TenantId& tenant, const domain::Contract&) override {
     state().contracts.insert(tenant.str());
   }
-  void waiting_notification(const OrderId& order, Status) override {
+  void waiting_notification(const OrderId& order) override {
     state().notifications.insert(order);
     audit_.add_delivery(order);
   }
-  void waiting_delivery(const OrderId& order, std::int32_t attempt, domain::Instant) override {
+  void delivery(const OrderId& order, std::int32_t attempt) override {
     state().deliveries[order] = attempt;
     audit_.add_delivery(order);
   }
   void dead_letter(const OrderId& order) override { state().dead_letters.insert(order); }
   void owed_refund(const OrderId& order) override { state().owed_refunds.insert(order); }
-  void history_dropped(domain::Month) override { audit_.history_was_dropped(); }
+  void history_dropped() override { audit_.history_was_dropped(); }
   void corrupt(std::string_view family, std::string_view key) override {
     read_.corrupt.push_back(std::string(family) + "/" + std::string(key));
     audit_.add_unreadable(read_.corrupt.back(), "the record cannot be read");

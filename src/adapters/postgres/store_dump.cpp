@@ -21,7 +21,8 @@ constexpr const char* kBegin =
 
 class Dump {
  public:
-  Dump(Connection& connection, DumpVisitor& visitor) : connection_(connection), visitor_(visitor) {}
+  Dump(Connection& connection, ports::DumpVisitor& visitor)
+      : connection_(connection), visitor_(visitor) {}
 
   std::expected<void, Failure> run() {
     if (auto begun = connection_.execute(kBegin); !begun) return begun;
@@ -105,12 +106,12 @@ class Dump {
   }
 
   Connection& connection_;
-  DumpVisitor& visitor_;
+  ports::DumpVisitor& visitor_;
 };
 
 }  // namespace
 
-std::expected<void, Failure> dump(const ConnectionOptions& options, DumpVisitor& visitor) {
+std::expected<void, Failure> dump(const ConnectionOptions& options, ports::DumpVisitor& visitor) {
   auto connection = Connection::open(options, {});
   if (!connection) return std::unexpected(std::move(connection.error()));
   if (auto checked = check_schema_version(**connection, options.schema); !checked) return checked;

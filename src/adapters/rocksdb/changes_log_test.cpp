@@ -46,22 +46,12 @@ constexpr domain::BucketContract kContract{
 /// Keeps the stock and the buckets that a dump tells.
 class Told final : public DumpVisitor {
  public:
-  void active_order(const domain::Order&) override {}
-  void ended_order(const domain::Order&, std::string_view) override {}
   void stock(const TenantId& tenant, const ProductId& product, const domain::Stock& told) override {
     pieces[tenant.str() + "/" + product.str()] = told.received;
   }
-  void idempotency(const TenantId&, const domain::IdempotencyKey&,
-                   const domain::IdempotencyRecord&) override {}
   void bucket(const TenantId& tenant, const DumpedBucket& told) override {
     buckets[tenant.str()] = told;
   }
-  void contract(const TenantId&, const domain::Contract&) override {}
-  void waiting_notification(const domain::OrderId&, domain::Status) override {}
-  void waiting_delivery(const domain::OrderId&, std::int32_t, domain::Instant) override {}
-  void dead_letter(const domain::OrderId&) override {}
-  void owed_refund(const domain::OrderId&) override {}
-  void history_dropped(domain::Month) override {}
   void corrupt(std::string_view family, std::string_view) override {
     corrupted.emplace_back(family);
   }

@@ -42,19 +42,7 @@ using ::testing::IsEmpty;
 /// Keeps the dead letters that a dump tells.
 class DeadLetters final : public DumpVisitor {
  public:
-  void active_order(const domain::Order&) override {}
-  void ended_order(const domain::Order&, std::string_view) override {}
-  void stock(const domain::TenantId&, const domain::ProductId&, const domain::Stock&) override {}
-  void idempotency(const domain::TenantId&, const domain::IdempotencyKey&,
-                   const domain::IdempotencyRecord&) override {}
-  void bucket(const domain::TenantId&, const DumpedBucket&) override {}
-  void contract(const domain::TenantId&, const domain::Contract&) override {}
-  void waiting_notification(const OrderId&, domain::Status) override {}
-  void waiting_delivery(const OrderId&, std::int32_t, domain::Instant) override {}
   void dead_letter(const OrderId& order) override { told.push_back(order); }
-  void owed_refund(const OrderId&) override {}
-  void history_dropped(domain::Month) override {}
-  void corrupt(std::string_view, std::string_view) override {}
 
   std::vector<OrderId> told;
 };

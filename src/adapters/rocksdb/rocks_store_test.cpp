@@ -430,11 +430,11 @@ class Counter final : public DumpVisitor {
     buckets.push_back(tenant.str());
   }
   void contract(const domain::TenantId&, const domain::Contract&) override { ++contracts; }
-  void waiting_notification(const OrderId&, Status) override { ++notifications; }
-  void waiting_delivery(const OrderId&, std::int32_t, domain::Instant) override { ++deliveries; }
+  void waiting_notification(const OrderId&) override { ++notifications; }
+  void waiting_delivery(const OrderId&) override { ++deliveries; }
   void dead_letter(const OrderId&) override { ++dead_letters; }
   void owed_refund(const OrderId&) override { ++owed_refunds; }
-  void history_dropped(Month first_kept) override { first_kept_month = first_kept; }
+  void months_dropped(Month first_kept) override { first_kept_month = first_kept; }
   void corrupt(std::string_view family, std::string_view) override {
     corrupted.emplace_back(family);
   }

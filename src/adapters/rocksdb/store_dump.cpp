@@ -158,13 +158,13 @@ bool Dump::contract(std::string_view key, std::string_view value) {
 bool Dump::outbox(std::string_view key, std::string_view value) {
   if (const auto order = id_of_tagged(kDeliveryTag, key)) {
     const auto record = decode<DeliveryRecord>(key, value);
-    if (record) visitor_.waiting_delivery(*order, record->attempt, record->due);
+    if (record) visitor_.delivery(*order, record->attempt);
     return record.has_value();
   }
   const auto batch = decode<BatchRecord>(key, value);
   if (!batch) return false;
   for (const BatchRecord::Entry& entry : batch->entries) {
-    visitor_.waiting_notification(entry.order, entry.status);
+    visitor_.waiting_notification(entry.order);
   }
   return true;
 }
@@ -189,7 +189,7 @@ bool Dump::fact(std::string_view key, std::string_view value) {
   if (key == meta::kDropped) {
     const auto text = decode<std::string>(key, value);
     const auto first_kept = text ? domain::parse_month(*text) : std::nullopt;
-    if (first_kept) visitor_.history_dropped(*first_kept);
+    if (first_kept) visitor_.months_dropped(*first_kept);
     return first_kept.has_value();
   }
   return key == meta::kMarks && decode<std::vector<domain::OrderId>>(key, value).has_value();
