@@ -168,9 +168,10 @@ class Weather(harness.ProgramTest):
             books.check()
         self.assertGreater(killed_at_work, 0, f"none was killed at work: {ends}")
         self.assertGreater(ends[0], 0, f"none had enough: {ends}")
-        print(f"memory: {ready >> 20} MiB to start, {enough >> 20} to work; ends by exit code {dict(ends)}, "
-              f"{killed_at_work} of them at work; {len(books.acknowledged) - unlimited} "
-              f"acknowledged under way, {books.verify(*flags)} verified")
+        print(f"memory: {ready >> 20} MiB to start, {enough >> 20} to work; ends by exit code "
+              f"{dict(ends)}, {killed_at_work} of them at work; "
+              f"{len(books.acknowledged) - unlimited} acknowledged under way, "
+              f"{books.verify(*flags)} verified")
 
     def work(self, books, server):
         placing = Placing(books, server)
