@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-namespace penstock::postgres_store {
+#include "adapters/postgres/part_outcomes.h"
 
-using ports::StoreError;
+namespace penstock::postgres_store {
 
 WriterLanes::WriterLanes(const PostgresStoreOptions& options, Reachability& reachability)
     : first_(options, reachability) {
@@ -33,18 +33,6 @@ std::vector<WriterSession*> WriterLanes::sessions(std::size_t count) {
   return chosen;
 }
 
-// Where one part was done, or may have been, the others are not left undone without another try.
-void WriterLanes::finish_what_was_begun(std::span<WriterSession* const> chosen,
-                                        std::vector<Outcome>& outcomes) {
-  const auto is_undone = [](const Outcome& outcome) {
-    return !outcome && outcome.error().error == StoreError::unavailable;
-  };
-  if (std::ranges::all_of(outcomes, is_undone)) return;
-  for (std::size_t part = 0; part < outcomes.size(); ++part) {
-    if (is_undone(outcomes[part])) outcomes[part] = first_.commit(chosen[part]->take_calls());
-  }
-}
-
 std::expected<std::vector<std::vector<Rows>>, Failure> WriterLanes::commit(
     std::vector<std::vector<Call>> parts) {
   const std::vector<WriterSession*> chosen = sessions(parts.size());
@@ -56,32 +44,17 @@ std::expected<std::vector<std::vector<Rows>>, Failure> WriterLanes::commit(
   for (std::size_t part = 1; part < parts.size(); ++part) {
     chosen[part]->start_commit(std::move(parts[part]));
   }
-  std::vector<Outcome> outcomes;
+  PartOutcomes<std::vector<Rows>, Failure> outcomes;
   for (std::size_t part = 0; part < parts.size(); ++part) {
     std::vector<Connection*> others;
     for (std::size_t later = part + 1; later < parts.size(); ++later) {
       if (Connection* connection = chosen[later]->connection()) others.push_back(connection);
     }
-    outcomes.push_back(chosen[part]->finish_commit(others));
+    outcomes.add(chosen[part]->finish_commit(others));
   }
-  finish_what_was_begun(chosen, outcomes);
-  std::vector<std::vector<Rows>> answers;
-  const Failure* failure = nullptr;
-  bool is_part_done = false;
-  for (Outcome& outcome : outcomes) {
-    if (outcome) {
-      answers.push_back(*std::move(outcome));
-      is_part_done = true;
-    } else if (failure == nullptr || outcome.error().error != StoreError::unavailable) {
-      failure = &outcome.error();
-    }
-  }
-  if (failure == nullptr) return answers;
-  Failure told = *failure;
-  if (is_part_done && told.error == StoreError::unavailable) {
-    told.error = StoreError::unknown_outcome;
-  }
-  return std::unexpected(std::move(told));
+  outcomes.finish_what_was_begun(
+      [&](std::size_t part) { return first_.commit(chosen[part]->take_calls()); });
+  return std::move(outcomes).together();
 }
 
 }  // namespace penstock::postgres_store

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <expected>
 #include <list>
-#include <span>
 #include <vector>
 
 #include "adapters/postgres/connection.h"
@@ -37,11 +36,7 @@ class WriterLanes {
   std::uint64_t round_trips() const;
 
  private:
-  using Outcome = std::expected<std::vector<Rows>, Failure>;
-
   std::vector<WriterSession*> sessions(std::size_t count);
-  void finish_what_was_begun(std::span<WriterSession* const> chosen,
-                             std::vector<Outcome>& outcomes);
 
   WriterSession first_;
   std::list<WriterSession> further_;
