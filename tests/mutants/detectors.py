@@ -85,7 +85,8 @@ class Simulation(Detector):
 
     def __init__(self, world, seeds):
         super().__init__(f"simulate {world}", "mutants_simulator",
-                         ("src/domain/", "src/pipeline/", "src/adapters/memory/"))
+                         ("src/domain/", "src/pipeline/", "src/adapters/memory/",
+                          "src/adapters/postgres/"))
         self.world = world
         self.seeds = seeds
 

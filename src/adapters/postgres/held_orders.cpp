@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "domain/check.h"
 
@@ -9,6 +10,15 @@ namespace penstock::postgres_store {
 
 using domain::Order;
 using domain::Stage;
+
+std::optional<Stage> stage_of_accepts(std::span<const ports::Command> commands) {
+  for (const ports::Command& command : commands) {
+    if (const auto* accept = std::get_if<ports::Accept>(&command)) {
+      return domain::stage_of(accept->commit.next.status);
+    }
+  }
+  return std::nullopt;
+}
 
 void HeldOrders::add(Order order, Clock::time_point now) {
   const auto stage = domain::stage_of(order.status);
@@ -43,6 +53,15 @@ std::optional<Order> HeldOrders::take_one(const domain::OrderId& order) {
     return taken;
   }
   return std::nullopt;
+}
+
+void HeldOrders::drop_changed(std::span<const ports::Command> commands) {
+  if (size_ == 0) return;
+  for (const ports::Command& command : commands) {
+    if (const auto* commit = std::get_if<ports::Commit>(&command)) {
+      static_cast<void>(take_one(commit->next.id));
+    }
+  }
 }
 
 std::vector<Order> HeldOrders::take_older_than(Clock::time_point time) {

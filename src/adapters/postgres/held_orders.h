@@ -5,11 +5,16 @@
 #include <cstddef>
 #include <deque>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "domain/order.h"
+#include "ports/order_store.h"
 
 namespace penstock::postgres_store {
+
+/// The stage that the orders of one batch's accepts go to; nothing where nothing is accepted.
+std::optional<domain::Stage> stage_of_accepts(std::span<const ports::Command> commands);
 
 /// Orders that this process accepted and leased in one commit: it holds their records, so that they
 /// are handed out without being claimed and read back. No more of them are held than the last claim
@@ -29,8 +34,8 @@ class HeldOrders {
   std::vector<domain::Order> take(domain::Stage stage, std::size_t limit);
   /// One of them, wherever it waits.
   std::optional<domain::Order> take_one(const domain::OrderId& order);
-  /// `order` was changed by a commit, which ended its lease.
-  void drop(const domain::OrderId& order) { static_cast<void>(take_one(order)); }
+  /// What `commands` are about to change: a commit ends the lease, whatever it changes.
+  void drop_changed(std::span<const ports::Command> commands);
   /// Those that were added before `time`: nobody wanted them.
   std::vector<domain::Order> take_older_than(Clock::time_point time);
   std::size_t size() const { return size_; }

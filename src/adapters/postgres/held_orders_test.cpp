@@ -57,7 +57,9 @@ TEST_F(HeldOrdersTest, EachTakesOneOfTheRoomThatAClaimLeft) {
 TEST_F(HeldOrdersTest, OneThatACommitChangedIsNotHandedOut) {
   const Order changed = add(start);
   const Order other = add(start);
-  held.drop(changed.id);
+  const std::vector<ports::Command> commands{ports::Commit{
+      .next = changed, .read = changed.version, .stock = domain::StockMove::none, .receipt = {}}};
+  held.drop_changed(commands);
   EXPECT_EQ(held.take(Stage::inventory, 10), std::vector{other});
 }
 

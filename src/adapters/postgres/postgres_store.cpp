@@ -73,16 +73,6 @@ std::uint32_t work_of_accepted(std::span<const ports::CommandResult> results,
   return stages;
 }
 
-/// The stage that a process's accepted orders go to; nothing where nothing is accepted.
-std::optional<domain::Stage> stage_of_accepts(std::span<const ports::Command> commands) {
-  for (const ports::Command& command : commands) {
-    if (const auto* accept = std::get_if<ports::Accept>(&command)) {
-      return domain::stage_of(accept->commit.next.status);
-    }
-  }
-  return std::nullopt;
-}
-
 std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string_view jsonb) {
   namespace json = boost::json;
   json::error_code error;
@@ -180,7 +170,7 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
   if (commands.empty()) return std::vector<ports::CommandResult>{};
   // Before the results, which move from the commands.
   const std::uint32_t work = work_of(commands);
-  drop_held(commands);
+  held_.drop_changed(commands);
   const auto hold_stage =
       options_.holding == Holding::accepted ? stage_of_accepts(commands) : std::nullopt;
   BatchSplit split(
@@ -194,14 +184,6 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
   auto merged = split.merge(*std::move(results));
   take_note_of(batches, merged, work);
   return merged;
-}
-
-// What a commit changes was leased to nobody any more after it.
-void PostgresStore::drop_held(std::span<const ports::Command> commands) {
-  if (held_.size() == 0) return;
-  for (const ports::Command& command : commands) {
-    if (const auto* commit = std::get_if<ports::Commit>(&command)) held_.drop(commit->next.id);
-  }
 }
 
 std::expected<std::vector<std::vector<ports::CommandResult>>, StoreError> PostgresStore::carry_out(

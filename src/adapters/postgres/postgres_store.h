@@ -97,7 +97,6 @@ class PostgresStore final : public ports::OrderStore {
   /// Carries the batches out and tells their results, one list each.
   std::expected<std::vector<std::vector<ports::CommandResult>>, ports::StoreError> carry_out(
       std::vector<Batch>& batches);
-  void drop_held(std::span<const ports::Command> commands);
   void take_note_of(std::vector<Batch>& batches, std::span<const ports::CommandResult> results,
                     std::uint32_t work);
   void give_back(std::span<const domain::Order> orders);
