@@ -16,6 +16,7 @@ penstock_test(shared_store_contract_test
 penstock_test(shared_store_test
   SOURCES
     shared_store_test.cpp
+    shared_store_writing_test.cpp
   LIBS penstock_simulation
   LABELS sanitize)
 # A test names the one field that it is about.

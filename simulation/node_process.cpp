@@ -33,7 +33,7 @@ constexpr double kStillUnderWay = 0.3;
 struct NodeProcess::Process {
   explicit Process(NodeProcess& node)
       : client(node.commons_.database, node.commons_.database.start_run(node.options_.number),
-               &node),
+               &node, writing_of(node.around_.scenario.cluster)),
         gateway(
             node.commons_.peers.gateway, [&node] { node.wake(); },
             [&node] { node.maybe_crash_sending(); }, [] { throw Crash{Probe::poison_order}; }),
@@ -53,6 +53,12 @@ struct NodeProcess::Process {
                 .notifier = &notifier,
                 .receipts = node.around_.scenario.notification.receipts ? &copies : nullptr},
             options_of(node), node.clock_.now()) {}
+
+  static Writing writing_of(const ClusterFaults& cluster) {
+    using postgres_store::Holding;
+    return {.holding = cluster.holding ? Holding::accepted : Holding::none,
+            .least_split_batch = static_cast<std::size_t>(cluster.least_split_batch)};
+  }
 
   static pipeline::PipelineOptions options_of(const NodeProcess& node) {
     pipeline::PipelineOptions options = pipeline_options_of(node.around_.scenario);
@@ -207,6 +213,7 @@ bool NodeProcess::at_rest() const {
 void NodeProcess::end(Probe where) {
   around_.trace.note("node {} ends: {}", options_.number, to_string(where));
   if (belongs_to(where, World::distributed) && where != Probe::node_lost) around_.hit(where);
+  if (process_->client.held() > 0) around_.hit(Probe::held_at_crash);
   crashes_ += 1;
   to_be_killed_ = false;
   next_poll_.reset();

@@ -83,6 +83,7 @@ class NodeProcess final : private DatabaseRoad {
   Passage leave(CallKind kind) override;
   Heard arrived(CallKind kind, Passage passage) override;
   void carry_late(std::move_only_function<void()> call) override;
+  domain::MonotonicTime uptime() override { return clock_.uptime(); }
   domain::Instant shown_at(domain::Instant database_time) override;
   domain::Instant database_time_of(domain::Instant shown) override;
   Passage misfortune(CallKind kind);

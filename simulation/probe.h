@@ -104,7 +104,23 @@
   X(node_lost, distributed, "node-lost", "a node died for good")                                   \
   X(node_restarted, distributed, "node-restarted", "a node crashed and started again")             \
   X(database_restarted, distributed, "database-restarted",                                         \
-    "the database started again, with every connection cut")
+    "the database started again, with every connection cut")                                       \
+  X(held_handed_out, distributed, "held-handed-out",                                               \
+    "a node got orders that it had accepted without asking the database")                          \
+  X(held_given_back, distributed, "held-given-back",                                               \
+    "orders that a node held and did not want were given back")                                    \
+  X(held_unheard, distributed, "held-unheard",                                                     \
+    "a node gave back what a commit without an answer may have leased to it")                      \
+  X(held_takeover, distributed, "held-takeover",                                                   \
+    "an order whose accept had leased it was claimed by another node when the lease ended")        \
+  X(held_too_long, distributed, "held-too-long",                                                   \
+    "the commit of a node that had held its order past the lease was stale")                       \
+  X(held_at_crash, distributed, "held-at-crash", "a process ended that held orders")               \
+  X(batch_divided, distributed, "batch-divided", "a batch was divided over two connections")       \
+  X(part_done_again, distributed, "part-done-again",                                               \
+    "a part of which nothing was done was done again, for another was begun")                      \
+  X(part_landed_alone, distributed, "part-landed-alone",                                           \
+    "a part of a batch was done, and of another part nobody knows")
 
 namespace penstock::simulation {
 

@@ -140,6 +140,9 @@ struct ClusterFaults {
   double lost_nodes = 0;         ///< share of the nodes that others can do without
   double database_restarts = 0;  ///< a second; every connection is cut
   double database_down_ms = 200;
+  bool holding = true;  ///< nodes hold what they accept
+  /// Batches of so many commands are divided over a node's two connections; 0: it has one.
+  std::int64_t least_split_batch = 256;
 };
 
 /// The pipeline's own options, shortened so that holds and retentions end within a run.

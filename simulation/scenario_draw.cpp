@@ -170,6 +170,12 @@ void draw_rare_company(Draw& draw, Scenario& s) {
   }
 }
 
+/// The same. Nodes see batches of few commands: these divide many of them.
+void draw_writing(Draw& draw, ClusterFaults& k) {
+  k.holding = draw.in(0.75);
+  k.least_split_batch = draw.in(0.75) ? draw.stream().between(2, 32) : 0;
+}
+
 }  // namespace
 
 Scenario Scenario::drawn(std::uint64_t seed, World world) {
@@ -182,6 +188,7 @@ Scenario Scenario::drawn(std::uint64_t seed, World world) {
   if (world == World::distributed) draw_cluster(draw, scenario.cluster);
   draw_policy(draw, scenario.policy);
   draw_rare_company(draw, scenario);
+  if (world == World::distributed) draw_writing(draw, scenario.cluster);
   return scenario;
 }
 

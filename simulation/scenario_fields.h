@@ -139,6 +139,8 @@ void for_each_cluster_field(AnyScenario& s, Visit visit) {
   visit("cluster", "lost_nodes", k.lost_nodes, kShare);
   visit("cluster", "database_restarts", k.database_restarts, kTimesASecond);
   visit("cluster", "database_down_ms", k.database_down_ms, kMilliseconds);
+  visit("cluster", "holding", k.holding, kShare);
+  visit("cluster", "least_split_batch", k.least_split_batch, Range{0, 4'096});
 }
 
 template <typename AnyScenario, typename Visit>

@@ -113,9 +113,12 @@ void SharedDatabase::fetch_new_work() {
   }
 }
 
-std::vector<ports::CommandResult> SharedDatabase::apply(const NodeRun& run,
-                                                        std::span<ports::Command> commands) {
+Applied SharedDatabase::apply(const NodeRun& run, std::span<ports::Command> commands,
+                              std::vector<std::size_t> to_hold) {
   end_leases();
+  std::erase_if(to_hold, [&](std::size_t place) {
+    return waits_behind_another(std::get<ports::Accept>(commands[place]).commit.next);
+  });
   const domain::Now now = clock_();
   if (observer_ != nullptr) observer_->before_commit(run, commands, now);
   std::vector<ports::Command> sent;
@@ -133,6 +136,10 @@ std::vector<ports::CommandResult> SharedDatabase::apply(const NodeRun& run,
   for (std::size_t index = 0; index < results.size(); ++index) {
     if (std::holds_alternative<ports::Commit>(commands[index])) {
       after_transition(run, moved[index], std::get<ports::CommitResult>(results[index]));
+    } else if (const auto* accept = std::get_if<ports::AcceptResult>(&results[index])) {
+      if (accept->outcome == ports::AcceptOutcome::accepted && accept->order) {
+        join_line(*accept->order);
+      }
     } else {
       after_command(run, commands[index]);
     }
@@ -140,8 +147,52 @@ std::vector<ports::CommandResult> SharedDatabase::apply(const NodeRun& run,
   fetch_new_work();
   commits_ += 1;
   if (options_.flaw != Flaw::none) break_promises_after(sent, results);
+  auto held = hold(run, to_hold, results);
   if (observer_ != nullptr) observer_->after_commit(results);
-  return results;
+  return {.results = std::move(results), .held = std::move(held)};
+}
+
+// First claims are first in, first out: where the last in line waits, others may before it.
+bool SharedDatabase::waits_behind_another(const domain::Order& order) const {
+  const auto lines = last_in_line_.find(order.tenant);
+  if (lines == last_in_line_.end()) return false;
+  const auto stage = domain::stage_of(order.status);
+  const domain::OrderId& last = lines->second.at(static_cast<std::size_t>(*stage));
+  const auto stored = disk_->orders.find(last);
+  return stored != disk_->orders.end() && domain::stage_of(stored->second.order.status) == stage &&
+         !orders_.held.contains(last);
+}
+
+void SharedDatabase::join_line(const domain::Order& order) {
+  const auto stage = domain::stage_of(order.status);
+  if (!stage) return;
+  // What is timed waits beside the line.
+  if (order.due > clock_().wall) return leave_line(order);
+  last_in_line_[order.tenant].at(static_cast<std::size_t>(*stage)) = order.id;
+}
+
+void SharedDatabase::leave_line(const domain::Order& order) {
+  const auto stage = domain::stage_of(order.status);
+  domain::OrderId& last = last_in_line_[order.tenant].at(static_cast<std::size_t>(*stage));
+  if (last == order.id) last = {};
+}
+
+std::vector<domain::Order> SharedDatabase::hold(const NodeRun& run,
+                                                std::span<const std::size_t> places,
+                                                std::span<const ports::CommandResult> results) {
+  std::vector<domain::Order> held;
+  for (const std::size_t place : places) {
+    const auto& accept = std::get<ports::AcceptResult>(results[place]);
+    if (accept.outcome != ports::AcceptOutcome::accepted) continue;
+    const auto stored = disk_->orders.find(accept.order->id);
+    // A later command of the batch may have moved it on; what is short of stock has ended.
+    if (stored == disk_->orders.end() || is_terminal(stored->second.order.status)) continue;
+    if (stored->second.order.version != accept.order->version) continue;
+    auto order = core_->claim_one(accept.order->id).value();
+    orders_.take(order->id, {run, clock_().wall + options_.lease, LeasedBy::accept});
+    held.push_back(*std::move(order));
+  }
+  return held;
 }
 
 void SharedDatabase::after_transition(const NodeRun& run, const domain::OrderId& order,
@@ -149,13 +200,16 @@ void SharedDatabase::after_transition(const NodeRun& run, const domain::OrderId&
   const auto held = orders_.held.find(order);
   const auto lost = orders_.lost.find(order);
   const bool taken_over = held != orders_.held.end() && held->second.holder.node != run.node;
-  if (lost != orders_.lost.end() && lost->second.node == run.node) {
+  if (lost != orders_.lost.end() && lost->second.holder.node == run.node) {
+    const bool is_fenced = result.outcome == ports::CommitOutcome::stale;
     if (taken_over) hit(Probe::zombie_commit);
-    if (result.outcome == ports::CommitOutcome::stale) hit(Probe::zombie_fenced);
+    if (is_fenced) hit(Probe::zombie_fenced);
+    if (is_fenced && lost->second.by == LeasedBy::accept) hit(Probe::held_too_long);
   }
   if (!landed(result)) return;
   orders_.drop(order);
   const domain::Order& stored = disk_->orders.at(order).order;
+  join_line(stored);
   if (is_terminal(stored.status)) orders_.lost.erase(order);
 }
 
@@ -165,7 +219,7 @@ void SharedDatabase::after_command(const NodeRun& run, const ports::Command& com
     waiting_batches_.erase(finish->sequence);
     const auto lost = batches_.lost.find(finish->sequence);
     if (lost == batches_.lost.end()) return;
-    if (lost->second.node == run.node) hit(Probe::late_batch_end);
+    if (lost->second.holder.node == run.node) hit(Probe::late_batch_end);
   } else if (const auto* attempt = std::get_if<ports::DeliveryAttempt>(&command)) {
     const auto stored = disk_->deliveries.find(attempt->order);
     const bool is_open =
@@ -195,7 +249,10 @@ std::optional<domain::Order> SharedDatabase::claim_one(const NodeRun& run,
 
 void SharedDatabase::lease_order(const NodeRun& run, const domain::OrderId& order) {
   const auto lost = orders_.lost.find(order);
-  if (lost != orders_.lost.end() && lost->second.node != run.node) hit(Probe::lease_takeover);
+  if (lost != orders_.lost.end() && lost->second.holder.node != run.node) {
+    hit(Probe::lease_takeover);
+    if (lost->second.by == LeasedBy::accept) hit(Probe::held_takeover);
+  }
   orders_.take(order, {run, clock_().wall + options_.lease});
   claims_ += 1;
 }
@@ -206,6 +263,7 @@ void SharedDatabase::release(const NodeRun& run, const domain::OrderId& order,
   const auto found = orders_.held.find(order);
   if (found == orders_.held.end() || found->second.holder != run) return;
   orders_.drop(order);
+  leave_line(disk_->orders.at(order).order);
   core_->release(order, due);
 }
 
@@ -221,7 +279,9 @@ std::vector<ports::TerminalBatch> SharedDatabase::take_terminal_batches(const No
     ports::TerminalBatch batch = std::move(waiting_batches_.begin()->second);
     waiting_batches_.erase(waiting_batches_.begin());
     const auto lost = batches_.lost.find(batch.sequence);
-    if (lost != batches_.lost.end() && lost->second.node != run.node) hit(Probe::batch_takeover);
+    if (lost != batches_.lost.end() && lost->second.holder.node != run.node) {
+      hit(Probe::batch_takeover);
+    }
     batches_.take(batch.sequence, {run, clock_().wall + options_.lease});
     claims_ += 1;
     taken.push_back(std::move(batch));
@@ -240,7 +300,7 @@ std::vector<ports::Delivery> SharedDatabase::take_deliveries(const NodeRun& run,
     waiting_deliveries_.erase(order);
     const Attempt attempt{order, disk_->deliveries.at(order).attempt};
     const auto lost = deliveries_.lost.find(attempt);
-    if (lost != deliveries_.lost.end() && lost->second.node != run.node) {
+    if (lost != deliveries_.lost.end() && lost->second.holder.node != run.node) {
       hit(Probe::delivery_takeover);
     }
     deliveries_.take(attempt, {run, now + options_.lease});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -41,6 +42,7 @@ enum class Flaw : std::uint8_t {
   forgets_keys,       ///< idempotency keys are not stored
   drops_deliveries,   ///< a terminal batch ends without its deliveries
   reads_old_records,  ///< a reader is shown the record before the present one
+  denies_parts,       ///< a batch of which a part landed is told as not done
 };
 
 struct SharedDatabaseOptions {
@@ -50,6 +52,12 @@ struct SharedDatabaseOptions {
   /// How long a claimed order, a terminal batch or a delivery is its claimer's. At least 1 us.
   domain::Duration lease = domain::Duration::seconds(5);
   Flaw flaw = Flaw::none;
+};
+
+/// What a group of commands came to.
+struct Applied {
+  std::vector<ports::CommandResult> results;
+  std::vector<domain::Order> held;  ///< accepted ones that are leased to who stored them
 };
 
 /// Told of each applied batch, around it, in the order in which batches become durable.
@@ -82,8 +90,12 @@ class SharedDatabase {
   /// The run ends cleanly.
   void end_run(const NodeRun& run);
 
+  /// As ports::OrderStore, on behalf of a run. Of the accepts at the places `to_hold` those orders
+  /// are leased to it at once that wait behind no other of their tenants in the stage's line.
+  Applied apply(const NodeRun& run, std::span<ports::Command> commands,
+                std::vector<std::size_t> to_hold = {});
+
   // As ports::OrderStore, each on behalf of a run.
-  std::vector<ports::CommandResult> apply(const NodeRun& run, std::span<ports::Command> commands);
   std::vector<domain::Order> claim(const NodeRun& run, domain::Stage stage, std::size_t limit);
   std::optional<domain::Order> claim_one(const NodeRun& run, const domain::OrderId& order);
   void release(const NodeRun& run, const domain::OrderId& order, domain::Instant due);
@@ -109,20 +121,28 @@ class SharedDatabase {
   /// Leases of orders that are held now.
   std::size_t leases() const { return orders_.held.size(); }
 
+  const SharedDatabaseOptions& options() const { return options_; }
+  /// Counts a rare branch, of its own or of a client's.
+  void hit(Probe probe) {
+    if (probes_ != nullptr) probes_->hit(probe);
+  }
+
   void set_observer(CommitObserver* observer) { observer_ = observer; }
   void set_probes(ProbeCounts* probes) { probes_ = probes; }
 
  private:
+  enum class LeasedBy : std::uint8_t { claim, accept };
   struct Lease {
     NodeRun holder;
     domain::Instant until;
+    LeasedBy by = LeasedBy::claim;
   };
-  /// Leases of one kind of thing, with who lost one by its end last.
+  /// Leases of one kind of thing, with the last one that was lost by its end.
   template <typename Key>
   struct LeaseTable {
     std::map<Key, Lease> held;
     std::set<std::pair<domain::Instant, Key>> by_end;
-    std::map<Key, NodeRun> lost;
+    std::map<Key, Lease> lost;
 
     void take(const Key& key, const Lease& lease) {
       drop(key);
@@ -140,7 +160,7 @@ class SharedDatabase {
     std::optional<Key> take_ended(domain::Instant now) {
       if (by_end.empty() || by_end.begin()->first > now) return std::nullopt;
       const Key key = by_end.begin()->second;
-      lost[key] = held.find(key)->second.holder;
+      lost[key] = held.find(key)->second;
       drop(key);
       return key;
     }
@@ -183,12 +203,14 @@ class SharedDatabase {
   void wait_again(const Attempt& attempt);
   void fetch_new_work();
   void lease_order(const NodeRun& run, const domain::OrderId& order);
+  bool waits_behind_another(const domain::Order& order) const;
+  void join_line(const domain::Order& order);
+  void leave_line(const domain::Order& order);
+  std::vector<domain::Order> hold(const NodeRun& run, std::span<const std::size_t> places,
+                                  std::span<const ports::CommandResult> results);
   void after_command(const NodeRun& run, const ports::Command& command);
   void after_transition(const NodeRun& run, const domain::OrderId& order,
                         const ports::CommitResult& result);
-  void hit(Probe probe) {
-    if (probes_ != nullptr) probes_->hit(probe);
-  }
 
   void keep_old_records(std::span<const ports::Command> commands);
   void break_promises_before(std::span<ports::Command> commands);
@@ -202,6 +224,9 @@ class SharedDatabase {
   std::uint32_t boots_ = 1;
   std::map<std::uint32_t, Node> nodes_;
   LeaseTable<domain::OrderId> orders_;
+  /// By tenant and stage, who came last into the line of first claims.
+  std::unordered_map<domain::TenantId, std::array<domain::OrderId, domain::kStages + 1>>
+      last_in_line_;
   LeaseTable<std::uint64_t> batches_;
   LeaseTable<Attempt> deliveries_;
   std::map<std::uint64_t, ports::TerminalBatch> waiting_batches_;  ///< not leased

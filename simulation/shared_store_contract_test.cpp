@@ -13,6 +13,7 @@ namespace {
 using simulation::NodeRun;
 using simulation::SharedDatabase;
 using simulation::SharedStoreClient;
+using simulation::Writing;
 
 constexpr std::uint32_t kNode = 1;
 
@@ -63,8 +64,9 @@ class ClockedClient final : public ports::OrderStore {
 
 class SharedStoreUnderTest final : public StoreUnderTest {
  public:
-  explicit SharedStoreUnderTest(const StoreOptions& options)
+  SharedStoreUnderTest(const StoreOptions& options, Writing writing)
       : clock_(options.now),
+        writing_(writing),
         database_({.max_active = options.max_active,
                    .default_contract = options.default_contract,
                    .idempotency_retention = options.idempotency_retention,
@@ -91,23 +93,31 @@ class SharedStoreUnderTest final : public StoreUnderTest {
 
  private:
   void start() {
-    client_.emplace(database_, database_.start_run(kNode));
+    client_.emplace(database_, database_.start_run(kNode), nullptr, writing_);
     store_.emplace(*client_, clock_);
   }
 
   domain::Now clock_;
+  Writing writing_;
   SharedDatabase database_;
   std::optional<SharedStoreClient> client_;
   std::optional<ClockedClient> store_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Shared, OrderStoreContract,
-                         ::testing::Values(StoreFactory{
-                             "shared",
-                             [](const StoreOptions& options) {
-                               return std::make_unique<SharedStoreUnderTest>(options);
-                             }}),
-                         [](const auto& instance) { return instance.param.name; });
+StoreFactory factory_of(std::string name, Writing writing) {
+  return {.name = std::move(name), .open = [writing](const StoreOptions& options) {
+            return std::make_unique<SharedStoreUnderTest>(options, writing);
+          }};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shared, OrderStoreContract,
+    ::testing::Values(
+        factory_of("plainly", {}),
+        // Below it the orders that end together are one terminal batch, as everywhere.
+        factory_of("holding_on_two_connections",
+                   {.holding = postgres_store::Holding::accepted, .least_split_batch = 5})),
+    [](const auto& instance) { return instance.param.name; });
 
 }  // namespace
 }  // namespace penstock::store_contract

@@ -1,13 +1,9 @@
-#include "simulation/shared_store.h"
-
-#include <deque>
-#include <functional>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "tests/contract/order_builder.h"
+#include "simulation/shared_store_fixture_test.h"
 
 // Leases that end, and roads on which calls and answers get lost.
 namespace penstock::simulation {
@@ -17,82 +13,6 @@ using domain::Duration;
 using domain::Order;
 using domain::Stage;
 using ports::StoreError;
-using store_contract::OrderBuilder;
-namespace steps = store_contract::steps;
-
-/// Does to the next calls what it was told, and keeps what is under way.
-class ScriptedRoad final : public DatabaseRoad {
- public:
-  std::deque<Passage> passages;
-  Heard heard = Heard::yes;
-  std::vector<std::move_only_function<void()>> under_way;
-
-  Passage leave(CallKind) override {
-    if (passages.empty()) return Passage::through;
-    const Passage next = passages.front();
-    passages.pop_front();
-    return next;
-  }
-  Heard arrived(CallKind, Passage passage) override {
-    return passage == Passage::slow_answer ? heard : Heard::yes;
-  }
-  void carry_late(std::move_only_function<void()> call) override {
-    under_way.push_back(std::move(call));
-  }
-  domain::Instant shown_at(domain::Instant time) override { return time; }
-  domain::Instant database_time_of(domain::Instant time) override { return time; }
-};
-
-class SharedStore : public ::testing::Test {
- protected:
-  static constexpr Duration kLease = Duration::seconds(5);
-
-  SharedStore()
-      : database({.lease = kLease}, [this] { return now; }),
-        first(database, database.start_run(1), &road),
-        second(database, database.start_run(2)) {}
-
-  void pass(Duration span) {
-    now.wall = now.wall + span;
-    now.monotonic.ns += span.us * 1'000;
-  }
-  std::expected<std::vector<ports::CommandResult>, StoreError> apply(SharedStoreClient& client,
-                                                                     ports::Command command) {
-    commands.clear();
-    commands.push_back(std::move(command));
-    return client.apply(commands, now);
-  }
-  Order placed(std::uint64_t number) {
-    ports::Accept accept;
-    accept.commit.next = OrderBuilder(number).placed(now.wall);
-    const auto results = apply(second, std::move(accept));
-    return *std::get<ports::AcceptResult>(results.value()[0]).order;
-  }
-  ports::Commit cancelling(const Order& order) {
-    domain::Advance advance = steps::cancel(order, now.wall);
-    return {.next = std::move(advance.next),
-            .read = order.version,
-            .stock = advance.stock,
-            .receipt = {}};
-  }
-  ports::CommitOutcome outcome_of(
-      const std::expected<std::vector<ports::CommandResult>, StoreError>& results) {
-    return std::get<ports::CommitResult>(results.value()[0]).outcome;
-  }
-  /// An order that ended, whose terminal batch waits.
-  Order ended(std::uint64_t number) {
-    const Order order = placed(number);
-    EXPECT_EQ(outcome_of(apply(second, cancelling(order))), ports::CommitOutcome::committed);
-    return order;
-  }
-
-  domain::Now now{.wall = {1'800'000'000'000'000}, .monotonic = {1'000'000'000}};
-  SharedDatabase database;
-  ScriptedRoad road;
-  SharedStoreClient first;
-  SharedStoreClient second;
-  std::vector<ports::Command> commands;
-};
 
 TEST_F(SharedStore, ALeaseKeepsOthersAwayUntilItsEnd) {
   placed(1);
@@ -113,6 +33,8 @@ TEST_F(SharedStore, WhoLostALeaseCannotGiveBackTheOneThatFollowed) {
   first.release(order.id, now.wall);
   EXPECT_FALSE(first.claim_one(order.id).value());
   second.release(order.id, now.wall);
+  EXPECT_FALSE(first.claim_one(order.id).value()) << "it goes with the next call";
+  EXPECT_TRUE(second.settled());
   EXPECT_TRUE(first.claim_one(order.id).value());
 }
 

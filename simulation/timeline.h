@@ -116,9 +116,11 @@ class ProcessClock {
   explicit ProcessClock(const Timeline& timeline) : timeline_(&timeline) {}
 
   domain::Now now() {
-    const domain::MonotonicTime monotonic{(timeline_->now() - booted_).us * 1'000 +
-                                          kUptimeAtBootNs};
+    const domain::MonotonicTime monotonic = uptime();
     return {wall_.read(timeline_->now() + offset_, monotonic), monotonic};
+  }
+  domain::MonotonicTime uptime() const {
+    return {(timeline_->now() - booted_).us * 1'000 + kUptimeAtBootNs};
   }
 
   /// The wall clock is set: forward, or backward (it then goes on at half its speed).

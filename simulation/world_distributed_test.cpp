@@ -102,7 +102,8 @@ INSTANTIATE_TEST_SUITE_P(Database, PlantedFlaw,
                                            std::pair("ForgetsAccepts", Flaw::forgets_accepts),
                                            std::pair("ForgetsKeys", Flaw::forgets_keys),
                                            std::pair("DropsDeliveries", Flaw::drops_deliveries),
-                                           std::pair("ReadsOldRecords", Flaw::reads_old_records)),
+                                           std::pair("ReadsOldRecords", Flaw::reads_old_records),
+                                           std::pair("DeniesParts", Flaw::denies_parts)),
                          [](const auto& instance) { return instance.param.first; });
 
 }  // namespace
