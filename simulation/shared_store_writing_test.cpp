@@ -202,6 +202,9 @@ TEST_F(SharedStoreWriting, AReleaseWaitsForABatchThatSucceedsAndIsLostWithAnythi
   road.passages = {Passage::refused};
   EXPECT_FALSE(apply(first, accept_of(OrderBuilder(2))));
   ASSERT_TRUE(apply(first, accept_of(OrderBuilder(3))));
+  road.passages = {Passage::through, Passage::refused};
+  EXPECT_TRUE(first.settled()) << "nothing is left to send before it";
+  road.passages.clear();
   ASSERT_TRUE(second.claim_one(order.id).value());
   second.release(order.id, now.wall);
   ASSERT_TRUE(second.settled());

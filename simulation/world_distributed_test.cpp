@@ -63,6 +63,26 @@ TEST(DistributedWorld, LeasesThatEndAtOnceHarmNothing) {
   EXPECT_GT(probes.of(Probe::zombie_fenced), 0U);
 }
 
+TEST(DistributedWorld, HeldOrdersAndPartsThatLandAloneHarmNothing) {
+  ProbeCounts probes;
+  for (std::uint64_t seed = 1; seed <= 15; ++seed) {
+    RunOptions options = drawn(seed);
+    options.scenario.workload.tenants = 5;
+    options.scenario.workload.burst = 20;
+    ClusterFaults& cluster = options.scenario.cluster;
+    cluster.holding = true;
+    cluster.least_split_batch = 2;
+    cluster.lose_request = cluster.lose_reply = 0.1;
+    cluster.lease_seconds = 0.5;
+    const RunResult result = run_distributed_world(options);
+    EXPECT_EQ(result.verdict, Verdict::clean) << seed << ": " << result.finding;
+    probes.merge(result.probes);
+  }
+  EXPECT_GT(probes.of(Probe::held_handed_out), 0U);
+  EXPECT_GT(probes.of(Probe::held_unheard), 0U);
+  EXPECT_GT(probes.of(Probe::part_landed_alone), 0U);
+}
+
 ProbeCounts probes_of_clean_runs(const std::string& file) {
   ProbeCounts probes;
   const auto scenario = read_scenario(PENSTOCK_REGRESSIONS "/" + file);
