@@ -46,7 +46,7 @@ class PartOutcomes {
     for (Outcome& outcome : outcomes_) {
       if (outcome) {
         answers.push_back(*std::move(outcome));
-      } else if (failure == nullptr || !is_undone(outcome)) {
+      } else if (failure == nullptr || weight(outcome.error()) > weight(*failure)) {
         failure = &outcome.error();
       }
     }
@@ -60,6 +60,12 @@ class PartOutcomes {
  private:
   static bool is_undone(const Outcome& outcome) {
     return !outcome && outcome.error().error == ports::StoreError::unavailable;
+  }
+
+  /// What stops the store weighs most, then what may have been done.
+  static int weight(const Failure& failure) {
+    if (failure.error == ports::StoreError::unavailable) return 0;
+    return failure.error == ports::StoreError::unknown_outcome ? 1 : 2;
   }
 
   std::vector<Outcome> outcomes_;

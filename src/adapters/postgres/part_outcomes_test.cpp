@@ -55,6 +55,8 @@ TEST(PartOutcomes, TellWhatStopsTheStoreBeforeAnythingElse) {
   const Outcomes::Outcome corrupt = std::unexpected(Failure{StoreError::corrupt});
   EXPECT_EQ(error_of(of({kUndone, corrupt})), StoreError::corrupt);
   EXPECT_EQ(error_of(of({kDone, corrupt})), StoreError::corrupt);
+  EXPECT_EQ(error_of(of({kUnknown, corrupt})), StoreError::corrupt);
+  EXPECT_EQ(error_of(of({corrupt, kUnknown})), StoreError::corrupt);
 }
 
 TEST(PartOutcomes, WhatWasLeftOutIsDoneAgainWhereAnotherPartMayHaveBeenDone) {
