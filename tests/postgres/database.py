@@ -1,5 +1,6 @@
-"""A PostgreSQL server of a test's own, and what stands between it and the program: a cluster in a
-temporary directory on a unix socket, started, stopped without a farewell, and started again.
+"""PostgreSQL servers of a test's own, and what stands between them and the program: a cluster in a
+temporary directory on a unix socket, started, stopped without a farewell, and started again; its
+backups, and a standby that follows it.
 """
 
 import contextlib
@@ -19,7 +20,8 @@ from harness import free_port, wait_until  # noqa: E402
 # Behaviour is tested: an immediate stop ends the server's processes and not the kernel, so what
 # was written is there again without a sync.
 _SETTINGS = {"listen_addresses": "", "fsync": "off", "full_page_writes": "off",
-             "max_connections": "100", "shared_buffers": "64MB", "max_wal_size": "1GB"}
+             "max_connections": "100", "shared_buffers": "64MB", "max_wal_size": "1GB",
+             "wal_keep_size": "256MB"}
 
 
 def _programs():
@@ -48,19 +50,45 @@ def _become(user):
 class Database:
     """One cluster. Its processes are started on the main thread only (harness.Process says why)."""
 
-    def __init__(self, ground):
+    def __init__(self, ground, port=None, settings=()):
+        """Listens on its unix socket, and where a port is given on the loopback too."""
         self.path = ground.path / f"database-{ground.number()}"
+        self.port = port or 5432
+        self.settings = dict(_SETTINGS, port=str(self.port), **dict(settings))
+        if port:
+            self.settings["listen_addresses"] = "127.0.0.1"
+        self.child = None
         self.path.mkdir(mode=0o755)
         ground.path.chmod(0o755)
         if user := _user():
             os.chown(self.path, user.pw_uid, user.pw_gid)
-        self._run("initdb", "-D", str(self.path / "data"), "-U", "penstock", "-A", "trust",
-                  "-E", "UTF8", "--locale=C", "--no-sync")
-        self.child = None
+        self._fill()
         self.start()
 
-    def url(self, host=None, port=5432):
-        return f"postgresql://penstock@/postgres?host={host or self.path}&port={port}"
+    def _fill(self):
+        """Makes the files that the first start finds."""
+        self._run("initdb", "-D", str(self.path / "data"), "-U", "penstock", "-A", "trust",
+                  "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def url(self, host=None, port=None):
+        return f"postgresql://penstock@/postgres?host={host or self.path}&port={port or self.port}"
+
+    def back_up(self, into, *flags):
+        """pg_basebackup, also under load."""
+        self._run("pg_basebackup", "-d", f"host={self.path} port={self.port} user=penstock", "-D",
+                  str(into), "-c", "fast", "-X", "stream", "--no-sync", *flags)
+
+    def _own(self, directory):
+        """The server may read and write what is in `directory`."""
+        if user := _user():
+            for folder, _, files in os.walk(directory):
+                for each in (folder, *(os.path.join(folder, name) for name in files)):
+                    os.chown(each, user.pw_uid, user.pw_gid)
+
+    def run(self, program, *arguments):
+        """A client program of PostgreSQL's, on this server."""
+        return self._run(program, "-h", str(self.path), "-p", str(self.port), "-U", "penstock",
+                         *arguments)
 
     def _run(self, program, *arguments):
         done = subprocess.run([str(_programs() / program), *arguments], cwd="/",
@@ -72,7 +100,8 @@ class Database:
 
     def launch(self):
         """Starts the server; it may still be recovering."""
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self.settings.items()
+                    for part in ("-c", f"{name}={value}")]
         with open(self.path / "server.log", "ab") as log:
             self.child = subprocess.Popen(
                 [str(_programs() / "postgres"), "-D", str(self.path / "data"), "-k",
@@ -98,12 +127,47 @@ class Database:
         self.child.wait()
 
     def query(self, sql):
-        return self._run("psql", "-X", "-q", "-A", "-t", "-h", str(self.path), "-U", "penstock",
-                         "-d", "postgres", "-c", sql).strip()
+        return self.run("psql", "-X", "-q", "-A", "-t", "-d", "postgres", "-c", sql).strip()
+
+    def set(self, name, value):
+        """A setting of the running server, in force for sessions that begin from here on and, once
+        they are idle, for the others."""
+        self.query(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.query("SELECT pg_reload_conf()")
+        wait_until(lambda: self.query(f"SHOW {name}") == value, f"{name} is in force")
 
     def close(self):
         if self.child is not None and self.child.poll() is None:
             self.stop_immediately()
+
+
+class Standby(Database):
+    """A streaming standby of `primary`, ready for reading."""
+
+    def __init__(self, ground, primary, port):
+        self.primary = primary
+        super().__init__(ground, port)
+
+    def _fill(self):
+        self.primary.back_up(self.path / "data", "-R")
+
+    def promote(self):
+        """Returns once it takes writes."""
+        self._run("pg_ctl", "promote", "-w", "-t", str(harness.HANG_SECONDS), "-D",
+                  str(self.path / "data"))
+
+    def require_for_commits(self):
+        """From here on a commit of the primary is on this standby before it is told; so is all
+        that was committed before."""
+        primary = self.primary
+        wait_until(lambda: primary.query("SELECT count(*) FROM pg_stat_replication"
+                                         " WHERE state = 'streaming'") == "1",
+                   "the standby follows")
+        primary.set("synchronous_standby_names", "ANY 1 (*)")
+        wait_until(lambda: primary.query("SELECT count(*) FROM pg_stat_replication"
+                                         " WHERE sync_state = 'quorum'") == "1",
+                   "commits wait for the standby")
+        primary.query("SELECT pg_logical_emit_message(true, 'test', '')")
 
 
 class Pooler:
@@ -117,7 +181,7 @@ class Pooler:
         users.write_text('"penstock" ""\n')
         settings = self.path / "pgbouncer.ini"
         settings.write_text(
-            f"[databases]\npostgres = host={database.path} port=5432 dbname=postgres\n"
+            f"[databases]\npostgres = host={database.path} port={database.port} dbname=postgres\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
             f"unix_socket_dir =\nauth_type = trust\nauth_file = {users}\npool_mode = {mode}\n"
             f"default_pool_size = {pool_size}\nmax_client_conn = 200\n")

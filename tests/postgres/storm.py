@@ -31,9 +31,8 @@ class SharedStorm(crash.Storm):
 
     def __init__(self, ground, test):
         super().__init__(ground)
-        self.database = Database(ground)
-        test.addCleanup(self.database.close)
-        self.url = self.database.url()
+        self.test = test
+        self.url = self.new_store()
         done = ground.run("migrate", "--store", self.url)
         test.assertEqual(done.returncode, 0, done.stderr)
         gateway = ("--gateway", self.gateway.url, "--gateway-timeout", "10s")
@@ -49,6 +48,12 @@ class SharedStorm(crash.Storm):
                                                  "--webhook-allow-private"),
         }
         self.running = {name: plan().await_ready() for name, plan in self.plans.items()}
+
+    def new_store(self):
+        """Starts the database; its URL."""
+        self.database = Database(self.ground)
+        self.test.addCleanup(self.database.close)
+        return self.database.url()
 
     def _worker(self, node, stages, *more):
         return Worker(self.ground, "--store", self.url, "--node", node, "--stage", stages, *QUICK,

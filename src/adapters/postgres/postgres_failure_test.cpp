@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -52,7 +53,10 @@ class PostgresFailures : public PostgresTest {
     Results results;
     std::vector<ports::Command> commands;
     commands.emplace_back(accept_of(first));
-    std::thread caller([&] { results = store.apply(commands, {}); });
+    std::thread caller([&] {
+      results = store.apply(commands, {});
+      is_over = true;
+    });
     await_event(pid, event);
     meanwhile(pid);
     caller.join();
@@ -62,6 +66,8 @@ class PostgresFailures : public PostgresTest {
     }
     return results;
   }
+
+  std::atomic<bool> is_over = false;  ///< the call of apply_while
 };
 
 TEST_F(PostgresFailures, AConnectionThatBrokeWhileIdleIsOpenedAgain) {
@@ -131,27 +137,58 @@ TEST_F(PostgresFailures, WhatWasKilledInsideItsCommitBeforeItCountedIsUnavailabl
   EXPECT_FALSE(is_stored(*store, first));
 }
 
-TEST_F(PostgresFailures, WhatCommittedWithoutAnAnswerIsAsCommittedAsIfItHadOne) {
-  const auto store = open(options());
-  const Order first = order().placed(now());
-  // The commit is on disk and waits for a standby that does not exist: killing it there loses the
-  // answer alone.
-  schema.execute("SET synchronous_commit = local");
-  const auto set_standby = [this](const std::string& name) {
+/// A commit that is on disk and waits for a standby that does not exist: killing it there loses the
+/// answer alone.
+class PostgresUnheardCommits : public PostgresFailures {
+ protected:
+  ~PostgresUnheardCommits() override { set_standby(""); }
+
+  void set_standby(const std::string& name) {
+    schema.execute("SET synchronous_commit = local");
     schema.execute("ALTER SYSTEM SET synchronous_standby_names = '" + name + "'");
     schema.execute("SELECT pg_reload_conf()");
     while (schema.number("SELECT (current_setting('synchronous_standby_names') = '" + name +
                          "')::int") == 0) {
       std::this_thread::sleep_for(kPause);
     }
-  };
+  }
+};
+
+TEST_F(PostgresUnheardCommits, AreAsCommittedAsIfTheyHadAnAnswerOnceTheirStandbyHasThem) {
+  const auto store = open(options());
+  const Order first = order().placed(now());
   set_standby("nobody");
-  const auto results = apply_while(*store, first, "SyncRep", [this](int pid) { terminate(pid); });
-  set_standby("");
+  bool looked_up_while_away = false;
+  const auto results = apply_while(*store, first, "SyncRep", [&](int pid) {
+    terminate(pid);
+    while (schema.number("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") ==
+               0 &&
+           !is_over) {
+      std::this_thread::sleep_for(kPause);
+    }
+    looked_up_while_away = !is_over;
+    set_standby("");
+  });
+  EXPECT_TRUE(looked_up_while_away) << "told before a standby has it";
   EXPECT_EQ(outcome_of(results), AcceptOutcome::accepted);
   EXPECT_EQ(std::get<AcceptResult>(results->at(0)).order, first);
   EXPECT_TRUE(is_stored(*store, first));
   EXPECT_EQ(store->depth().active, 1U);
+}
+
+// A server that recovered may have given the transaction's id to another one.
+TEST_F(PostgresUnheardCommits, AreOfUnknownOutcomeWhereTheServerRecoveredSince) {
+  const auto store = open(options());
+  const Order first = order().placed(now());
+  set_standby("nobody");
+  const auto results = apply_while(*store, first, "SyncRep", [&](int pid) {
+    // What a recovery does, as far as can be seen.
+    schema.execute("SELECT pg_stat_reset_shared('bgwriter')");
+    terminate(pid);
+  });
+  ASSERT_FALSE(results.has_value());
+  EXPECT_EQ(results.error(), StoreError::unknown_outcome);
+  EXPECT_TRUE(is_stored(*store, first));
 }
 
 TEST_F(PostgresFailures, AConflictIsTriedAgain) {

@@ -23,8 +23,16 @@ inline constexpr Statement kEndAttempts{.name = "end_attempts",
 inline constexpr Statement kRelease{.name = "release", .sql = "SELECT release_orders($1, $2, $3)"};
 inline constexpr Statement kTransactionId{.name = "transaction_id",
                                           .sql = "SELECT pg_current_xact_id_if_assigned()::text"};
-inline constexpr Statement kTransactionStatus{.name = "transaction_status",
-                                              .sql = "SELECT pg_xact_status($1::text::xid8)"};
+/// What is answered is, like any commit, where synchronous_standby_names wants it: the message is
+/// written behind all that is told of, and its commit waits.
+inline constexpr Statement kTransactionStatus{
+    .name = "transaction_status",
+    .sql = "SELECT pg_xact_status($1::text::xid8), pg_logical_emit_message(true, 'penstock', '')"};
+/// Changes wherever a transaction's id may be given a second time: on another server, and on one
+/// that recovered from a crash. Its statistics begin anew where it did so without a start.
+inline constexpr Statement kServerLife{
+    .name = "server_life",
+    .sql = "SELECT concat(pg_postmaster_start_time(), ' ', stats_reset) FROM pg_stat_bgwriter"};
 inline constexpr Statement kClaim{.name = "claim",
                                   .sql = "SELECT * FROM claim_orders($1, $2, $3, $4, $5, $6, $7)"};
 inline constexpr Statement kClaimOne{.name = "claim_one",
@@ -73,7 +81,8 @@ inline constexpr Statement kWriter[] = {
     kApplyOrders,   kSetStock,          kPutContracts, kFinishOutbox, kEndAttempts, kRelease,
     kTransactionId, kTransactionStatus, kClaim,        kClaimOne,     kTakeOutbox,  kTakeDeliveries,
     kMark,          kSettled,           kEndRun,       kBeginRun,     kDepths,      kActive,
-    kNextDue,       kHoldNode,          kShareGateway, kKeepGateway,  kEndSession,  kTypeIds};
+    kNextDue,       kHoldNode,          kShareGateway, kKeepGateway,  kEndSession,  kTypeIds,
+    kServerLife};
 
 inline constexpr Statement kFind{
     .name = "find",

@@ -114,6 +114,9 @@ std::expected<void, Failure> WriterSession::connect() {
   if (!types) return std::unexpected(types.error());
   types_ = {.facts = static_cast<std::uint32_t>(types->integer(0, 0)),
             .state = static_cast<std::uint32_t>(types->integer(0, 1))};
+  const auto life = connection.run(statements::kServerLife, {});
+  if (!life) return std::unexpected(life.error());
+  server_life_ = life->bytes(0, 0);
   last_pid_ = 0;
   connection_ = std::move(*opened);
   return {};
@@ -227,8 +230,11 @@ std::expected<std::vector<Rows>, Failure> WriterSession::resolve(TransactionResu
   result.rows.pop_back();
   if (id.is_null(0, 0)) return std::move(result.rows);  // it wrote nothing
   const std::string transaction(id.bytes(0, 0));
+  const std::string life = server_life_;
   for (int tries = 0; tries < kMaxStatusTries; ++tries) {
     if (require_connection()) {
+      // Lost before it reached this server's disk, its id may be another transaction's by now.
+      if (server_life_ != life) break;
       const auto status =
           connection_->run(statements::kTransactionStatus, Parameters().add(transaction));
       const std::string_view answer =

@@ -79,6 +79,7 @@ class WriterSession {
   std::unique_ptr<Connection> connection_;
   int last_pid_ = 0;  ///< of the connection before, to be ended
   CompositeTypes types_;
+  std::string server_life_;  ///< of the last connection
   std::vector<Call> calls_;  ///< of the commit that was begun
   std::optional<TransactionResult> started_;
   std::optional<Failure> not_started_;
