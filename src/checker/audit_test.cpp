@@ -114,6 +114,18 @@ TEST(Audit, a_cancelled_order_whose_money_was_kept_is_found) {
   EXPECT_TRUE(has(report, Invariant::money_balances));
 }
 
+TEST(Audit, a_charged_order_whose_money_went_back_is_found_unless_it_is_taken_back) {
+  History history;
+  history.orders.push_back(charged_order(7));
+  history.stock.reserved += 2;
+  history.ledger.push_back(History::capture_of(history.orders.back()));
+  EXPECT_FALSE(has(history.audit(), Invariant::record_matches_ledger));
+  history.ledger.push_back(History::refund_of(history.orders.back()));
+  EXPECT_TRUE(has(history.audit(), Invariant::record_matches_ledger));
+  history.orders.back() = domain::cancel(history.orders.back(), kStart).value()->next;
+  EXPECT_FALSE(has(history.audit(), Invariant::record_matches_ledger));
+}
+
 TEST(Audit, a_rejected_order_that_was_captured_is_found) {
   History history;
   history.ledger.push_back(History::capture_of(history.orders[3]));

@@ -90,7 +90,7 @@ struct Finding {
 };
 
 /// Findings that are listed; further ones are only counted.
-inline constexpr std::size_t kMaxFindings = 1'000;
+inline constexpr std::size_t kMaxFindings = 100'000;
 
 /// Sums over orders and ledger in one currency, in minor units.
 struct MoneyTotals {
