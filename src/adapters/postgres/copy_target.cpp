@@ -1,6 +1,8 @@
 #include "adapters/postgres/copy_target.h"
 
 #include <array>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +17,9 @@ namespace {
 
 using Done = CopyTarget::Done;
 namespace sql = copy_statements;
+
+constexpr int kMaxHoldTries = 100;
+constexpr std::chrono::milliseconds kHoldPause{100};
 
 Failure refused(std::string detail) {
   return {
@@ -107,11 +112,22 @@ std::expected<std::unique_ptr<CopyTarget>, Failure> CopyTarget::open(
   return target;
 }
 
+Done CopyTarget::hold() {
+  // The session of a copy that was killed ends with the statement that it is at.
+  for (int tries = 1;; ++tries) {
+    const auto held = connection_->query(
+        "SELECT pg_try_advisory_lock(hashtext('penstock copy'), hashtext(current_schema()))");
+    if (!held) return std::unexpected(held.error());
+    if (held->boolean(0, 0)) return {};
+    if (tries == kMaxHoldTries) {
+      return std::unexpected(refused("another copy runs into this schema"));
+    }
+    std::this_thread::sleep_for(kHoldPause);
+  }
+}
+
 Done CopyTarget::prepare() {
-  const auto held = connection_->query(
-      "SELECT pg_try_advisory_lock(hashtext('penstock copy'), hashtext(current_schema()))");
-  if (!held) return std::unexpected(held.error());
-  if (!held->boolean(0, 0)) return std::unexpected(refused("another copy runs into this schema"));
+  if (auto held = hold(); !held) return held;
   const auto types = connection_->run(sql::kTypes, {});
   if (!types) return std::unexpected(types.error());
   types_ = {.facts = static_cast<std::uint32_t>(types->integer(0, 0)),

@@ -103,6 +103,8 @@ class CopyTarget {
   explicit CopyTarget(std::unique_ptr<Connection> connection)
       : connection_(std::move(connection)) {}
   Done prepare();
+  /// Holds off a second copy; waits for one that is just ending.
+  Done hold();
   Done read_progress();
   Done write(const Statement& statement, const Parameters& parameters);
   Done write_at(const Statement& statement, Parameters parameters, const CopyPlace& place);
