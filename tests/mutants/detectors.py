@@ -113,16 +113,19 @@ class Simulation(Detector):
 
 
 class ProgramTest(Detector):
-    """A script of tests/program on the real program."""
+    """A script of tests/program, or of `place` beside it, on the real program."""
     kind = "program"
 
-    def __init__(self, script, *arguments, folders):
-        super().__init__(" ".join(("program", script, *arguments)), "penstock", folders)
-        self.script = f"tests/program/{script}.py"
+    def __init__(self, script, *arguments, folders, place="program"):
+        name = script if place == "program" else f"{place}/{script}"
+        super().__init__(" ".join(("program", name, *arguments)), "penstock", folders)
+        self.script = f"tests/{place}/{script}.py"
+        self.places = {"program", place}
         self.arguments = arguments
 
     def sources(self, workspace):
-        scripts = (workspace.tree / "tests" / "program").glob("*.py")
+        scripts = [p for place in self.places
+                   for p in (workspace.tree / "tests" / place).glob("*.py")]
         return super().sources(workspace) | {str(p.relative_to(workspace.tree)) for p in scripts}
 
     def look(self, workspace):
@@ -161,5 +164,8 @@ def all_detectors(workspace, seeds):
         ProgramTest("limits", folders=core),
         ProgramTest("shutdown", folders=("src/adapters/system/", "src/pipeline/")),
         ProgramTest("crash", "--restarts", "4", "--workers", "4", "--seed", "7", folders=core),
+        ProgramTest("move", "--restarts", "2", "--workers", "3", "--seed", "7", place="postgres",
+                    folders=("src/main/store_copy", "src/adapters/postgres/copy_",
+                             "src/adapters/rocksdb/copy_source")),
     ]
     return [d for d in found if d.kind != "program" or Path(workspace.tree, d.script).is_file()]

@@ -36,14 +36,15 @@ class KeptLog final : public ports::Log {
 
 class Housekeepers : public PostgresTest {
  protected:
-  std::unique_ptr<Housekeeper> keeper(const std::string& node, std::int32_t history_months = 0) {
+  std::unique_ptr<Housekeeper> keeper(const std::string& node, std::int32_t history_months = 0,
+                                      Duration round = Duration::milliseconds(20)) {
     ConnectionOptions connection = schema.connection_options();
     connection.name = "housekeeper " + node;
     return std::make_unique<Housekeeper>(HousekeeperOptions{.connection = connection,
                                                             .node = node,
                                                             .history_months = history_months,
                                                             .look = Duration::milliseconds(10),
-                                                            .round = Duration::milliseconds(20)},
+                                                            .round = round},
                                          log);
   }
   /// A test that waits for ever is stopped by its runner.
@@ -55,6 +56,27 @@ class Housekeepers : public PostgresTest {
     await([&] { return schema.number(sql) == wanted; });
   }
 
+  /// Until the keeper has looked at the house from here on, and heard the answer: what it asks
+  /// first, and whatever it asks next.
+  void await_look(const std::string& node) {
+    const auto asked = [&](const std::string& what) {
+      return schema.number(
+          "SELECT coalesce(max((extract(epoch FROM query_start) * 1000000)::bigint), 0)"
+          " FROM pg_stat_activity WHERE application_name = 'housekeeper " +
+          node + "' AND (" + what + ")");
+    };
+    const std::int64_t begun =
+        schema.number("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+    std::int64_t first = 0;
+    await([&] {
+      first = asked(
+          "query LIKE '%penstock housekeeper%' OR query = 'SELECT 1'"
+          " OR query LIKE '%pg_stat_user_tables%'");
+      return first > begun;
+    });
+    await([&] { return asked("true") > first; });
+  }
+
   KeptLog log;
 };
 
@@ -63,10 +85,13 @@ TEST_F(Housekeepers, OneOfSeveralKeepsHouseAndAnotherTakesOverWhenItEnds) {
   await([&] { return first->keeps_house(); });
   const auto second = keeper("b");
   const auto third = keeper("c");
-  std::this_thread::sleep_for(10 * kPause);
+  await_look("b");
+  await_look("c");
   EXPECT_FALSE(second->keeps_house() || third->keeps_house());
   first.reset();
   await([&] { return second->keeps_house() || third->keeps_house(); });
+  await_look("b");
+  await_look("c");
   EXPECT_NE(second->keeps_house(), third->keeps_house());
 }
 
@@ -91,8 +116,11 @@ TEST_F(Housekeepers, ExpiredKeysAreDeletedUntilThereAreNoneAndOthersStay) {
   schema.execute("INSERT INTO idempotency_keys SELECT 'acme', 'gone-' || n, '\\x00', " +
                  std::string("gen_random_uuid(), now() - interval '1 hour'") +
                  " FROM generate_series(1, " + std::to_string(more_than_one_batch) + ") n");
-  const auto only = keeper("a");
-  await_number("SELECT count(*) FROM idempotency_keys", 1);
+  schema.execute("INSERT INTO receipts VALUES (gen_random_uuid(), '2001-01-01', '\\x00')");
+  const auto only = keeper("a", 0, Duration::hours(1));
+  // The last chore of the one round.
+  await([&] { return only->default_rows() == 1; });
+  EXPECT_EQ(schema.number("SELECT count(*) FROM idempotency_keys"), 1);
   EXPECT_EQ(
       apply_one<ports::AcceptResult>(*store, accept_of(order().placed(now()), "kept")).outcome,
       ports::AcceptOutcome::replayed);
@@ -114,6 +142,24 @@ TEST_F(Housekeepers, MonthsAreMadeAheadAndThoseThatAreNotKeptAreDropped) {
   // One month before the present one stays; two go, and the one ahead is made again.
   await_number(partitions, made + 1);
   EXPECT_EQ(schema.number("SELECT count(*) FROM dropped_months"), 2);
+}
+
+TEST_F(Housekeepers, NoMonthIsDroppedWhereAllOfHistoryIsKept) {
+  schema.execute(
+      "SELECT create_month('orders', (date_trunc('month', now()) - interval '30 months')::date)");
+  schema.execute(
+      "DO $$ BEGIN EXECUTE (SELECT 'DROP TABLE ' || max(inhrelid::regclass::text)"
+      " FROM pg_inherits WHERE inhparent = 'orders'::regclass"
+      " AND inhrelid::regclass::text ~ '[0-9]$'); END $$");
+  const std::string partitions =
+      "SELECT count(*) FROM pg_inherits WHERE inhparent = 'orders'::regclass";
+  const std::int64_t before = schema.number(partitions);
+  schema.execute("INSERT INTO receipts VALUES (gen_random_uuid(), '2001-01-01', '\\x00')");
+  const auto only = keeper("a");
+  // The last of a round's chores was done.
+  await([&] { return only->default_rows() == 1; });
+  EXPECT_EQ(schema.number(partitions), before + 1) << "the month ahead is made again";
+  EXPECT_EQ(schema.number("SELECT count(*) FROM dropped_months"), 0);
 }
 
 TEST_F(Housekeepers, RowsOfMonthsThatWereNotMadeAreTold) {

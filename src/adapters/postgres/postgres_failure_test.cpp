@@ -185,10 +185,32 @@ TEST_F(PostgresUnheardCommits, AreOfUnknownOutcomeWhereTheServerRecoveredSince) 
     // What a recovery does, as far as can be seen.
     schema.execute("SELECT pg_stat_reset_shared('bgwriter')");
     terminate(pid);
+    set_standby("");
   });
   ASSERT_FALSE(results.has_value());
   EXPECT_EQ(results.error(), StoreError::unknown_outcome);
   EXPECT_TRUE(is_stored(*store, first));
+}
+
+TEST_F(PostgresFailures, AServerThatTakesNoWritesIsPassedBy) {
+  ConnectionOptions connection = schema.connection_options();
+  connection.url += " options='-c default_transaction_read_only=on'";
+  const auto opened = Connection::open(connection, {});
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_NE(opened.error().detail.find("read-only"), std::string::npos) << opened.error().detail;
+}
+
+TEST_F(PostgresFailures, ACommitWaitsForTheDiskWhereTheServersDefaultIsNotTo) {
+  const auto setting_under = [&](const std::string& given) {
+    ConnectionOptions connection = schema.connection_options();
+    connection.url += " options='-c synchronous_commit=" + given + "'";
+    const auto opened = Connection::open(connection, {});
+    const auto rows = (*opened)->query("SELECT current_setting('synchronous_commit')");
+    return std::string(rows->bytes(0, 0));
+  };
+  EXPECT_EQ(setting_under("off"), "on");
+  EXPECT_EQ(setting_under("remote_apply"), "remote_apply");
+  EXPECT_EQ(setting_under("local"), "local") << "a choice of the operator's";
 }
 
 TEST_F(PostgresFailures, AConflictIsTriedAgain) {

@@ -55,7 +55,23 @@ TEST_F(WakeUpTest, WhoRunsAStageHearsOfItsWorkAndNobodyElseDoes) {
   await(*fulfillment, 2);
   EXPECT_EQ(payment->woken, 2);
   EXPECT_EQ(fulfillment->woken, 2);
-  EXPECT_EQ(ingest->woken, 1) << "its own news are no news";
+  EXPECT_EQ(ingest->woken, 1) << "it wants nothing";
+}
+
+TEST_F(WakeUpTest, ItsOwnNewsAndWhatItDoesNotAnnounceAreNoNews) {
+  const auto both = listener(bit_of(Stage::payment), bit_of(Stage::payment));
+  const auto payment = listener(0, bit_of(Stage::payment));
+  const auto others = listener(0, bit_of(Stage::fulfillment) | bit_of(Stage::inventory));
+  both->ups.announce(bit_of(Stage::fulfillment));
+  both->ups.announce(bit_of(Stage::payment));
+  await(*payment, 2);
+  // What is told from here on is heard behind that.
+  const auto third = listener(bit_of(Stage::payment) | bit_of(Stage::inventory), 0);
+  third->ups.announce(bit_of(Stage::payment) | bit_of(Stage::inventory));
+  await(*both, 2);
+  await(*others, 2);
+  EXPECT_EQ(both->woken, 2) << "by the third's news";
+  EXPECT_EQ(others->woken, 2) << "by the third's news";
 }
 
 TEST_F(WakeUpTest, ManyNewsWithinThePauseGoOutAsFew) {

@@ -421,6 +421,19 @@ TEST_F(ManifestTest, ARecordWhoseLengthIsDamagedIsRefusedBeforeATornOne) {
   EXPECT_EQ(checked.error().code, ErrorCode::store_corrupt);
 }
 
+// As a sector that was lost: it looks like room that was never written.
+TEST_F(ManifestTest, AHoleBeforeAnIntactRecordIsRefused) {
+  for (std::size_t record = 0; record + 1 < begins.size(); ++record) {
+    SCOPED_TRACE(record);
+    std::string holed = whole;
+    const auto length = begins[record + 1] - begins[record];
+    replace(manifest, holed.replace(begins[record], length, length, '\0'));
+    const auto checked = check();
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().code, ErrorCode::store_corrupt);
+  }
+}
+
 TEST_F(LogScanTest, ADatabaseThatCannotBeReadIsAnError) {
   fs::create_directory(path);
   replace(path + "/CURRENT", "MANIFEST-000001\n");
