@@ -220,6 +220,8 @@ TEST(FairQueue, HoldsNoMemoryForTenantsThatHaveNothing) {
     EXPECT_TRUE(queue.pop(kNow));
   }
   EXPECT_EQ(queue.tenants_held(), 0U);
+  queue.set_weight(1, 1);
+  EXPECT_EQ(queue.tenants_held(), 0U) << "the default";
   queue.set_weight(1, 2);
   EXPECT_EQ(queue.tenants_held(), 1U) << "its weight";
   push_many(queue, 1, 1);
