@@ -70,6 +70,12 @@ TEST(Currency, TakesThreeUpperCaseLettersOnly) {
   }
   EXPECT_FALSE(Currency::parse(std::string_view("US\0", 3)));
   EXPECT_FALSE(Currency::parse("\xd5SD"));
+  for (char a = 'A'; a <= 'Z'; ++a) {
+    for (int b = 0x80; b <= 0xff; ++b) {
+      const char code[] = {a, static_cast<char>(b), 'D'};
+      EXPECT_FALSE(Currency::parse({code, sizeof code})) << a << ' ' << b;
+    }
+  }
 }
 
 TEST(Currency, IsTheDollarByDefault) {

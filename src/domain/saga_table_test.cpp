@@ -1,3 +1,8 @@
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -204,6 +209,171 @@ TEST(SagaTable, AnEffectOfAnotherStageChangesNothing) {
       }
     }
   }
+}
+
+// --- The whole table, word for word ------------------------------------------------------------
+
+constexpr std::array kEffectNames = {"charge",  "find_charge",      "close_charge",     "refund",
+                                     "fulfill", "find_fulfillment", "close_fulfillment"};
+constexpr std::array kOutcomeNames = {"done",    "refused",   "transient", "permanent",
+                                      "unknown", "not_found", "closed",    "unavailable"};
+constexpr Moment kLater{kStart + Duration::seconds(5), 0x9e37'79b9'7f4a'7c15};
+
+/// In seconds from the start of the test; "never" is the default.
+std::string shown(Instant at) {
+  if (at == Instant{}) return "never";
+  return std::to_string((at.us - kStart.us) / 1'000) + "ms";
+}
+
+std::string shown(const std::optional<DeadLetter>& mark) {
+  if (!mark) return "none";
+  return std::to_string(static_cast<int>(mark->state)) + " of " +
+         std::string(to_string(mark->stage)) + ", " + std::string(to_string(mark->first_error)) +
+         ".." + std::string(to_string(mark->last_error)) + ", " + std::to_string(mark->attempts) +
+         " attempts, " + shown(mark->first_failed_at) + ".." + shown(mark->at);
+}
+
+std::string shown(const Event& event) {
+  return (event.from ? std::string(to_string(*event.from)) : "-") + ">" +
+         std::string(to_string(event.to)) + " " + std::string(to_string(event.stage)) + " " +
+         std::string(to_string(event.reason)) + " " + std::to_string(event.attempt) + " at " +
+         shown(event.at);
+}
+
+template <typename Value>
+std::string shown(Value value) {
+  if constexpr (requires { to_string(value); }) {
+    return std::string(to_string(value));
+  } else {
+    return std::to_string(static_cast<int>(value));
+  }
+}
+
+/// What of an order is not as before, and its last event.
+std::string changes(const Order& before, const Order& after) {
+  std::ostringstream out;
+  const auto tell = [&out](const char* name, const auto& old, const auto& now) {
+    if (!(old == now)) out << ", " << name << ' ' << shown(now);
+  };
+  out << shown(after.timeline.back());
+  tell("updated", before.updated_at, after.updated_at);
+  tell("reason", before.reason, after.reason);
+  tell("charge", before.charge, after.charge);
+  tell("handover", before.handover, after.handover);
+  tell("generation", before.key_generation, after.key_generation);
+  tell("since", before.charge_since, after.charge_since);
+  tell("attempts", before.attempts, after.attempts);
+  tell("first error", before.first_error, after.first_error);
+  tell("last error", before.last_error, after.last_error);
+  tell("failed", before.first_failed_at, after.first_failed_at);
+  tell("redrives", before.redrives, after.redrives);
+  tell("due", before.due, after.due);
+  tell("mark", before.dead_letter, after.dead_letter);
+  if (before.capture_reference != after.capture_reference) out << ", " << after.capture_reference;
+  return out.str();
+}
+
+std::string described(const Order& before, const Step& step) {
+  if (const auto* wait = std::get_if<Wait>(&step)) return "wait " + shown(wait->until);
+  if (const auto* effect = std::get_if<Effect>(&step)) {
+    return "ask " + std::string(kEffectNames.at(static_cast<std::size_t>(effect->kind))) +
+           effect->key.substr(before.id.str().size());
+  }
+  const auto& advance = std::get<Advance>(step);
+  constexpr std::array kMoves = {"", " reserve", " release", " sell"};
+  return changes(before, advance.next) + kMoves.at(static_cast<std::size_t>(advance.stock));
+}
+
+/// One line for each answer that differs, with what gives it.
+class Lines {
+ public:
+  void add(const std::string& asked, const std::string& answer) {
+    if (by_answer_[answer].empty()) order_.push_back(answer);
+    by_answer_[answer].push_back(asked);
+  }
+  /// As lines of what is asked `of`.
+  void move_into(Lines& lines, const std::string& of) const {
+    for (const std::string& answer : order_) {
+      std::string asked = of;
+      const char* separator = "=";
+      if (order_.size() > 1) {
+        for (const std::string& each : by_answer_.at(answer)) {
+          asked += std::exchange(separator, "|") + each;
+        }
+      }
+      lines.add(asked, answer);
+    }
+  }
+  void write(std::ostream& out) const {
+    for (const std::string& answer : order_) {
+      const char* separator = "  ";
+      for (const std::string& asked : by_answer_.at(answer)) {
+        out << std::exchange(separator, ", ") << asked;
+      }
+      out << ": " << answer << '\n';
+    }
+  }
+
+ private:
+  std::map<std::string, std::vector<std::string>> by_answer_;
+  std::vector<std::string> order_;
+};
+
+void write_shape(std::ostream& out, const Shape& shape, const SagaPolicy& policy) {
+  const Order& order = shape.order;
+  Lines lines;
+  if (!is_terminal(order.status)) {
+    lines.add("next", described(order, next_step(order, policy, kLater)));
+    const Moment due{order.due, 7};
+    lines.add("next when due", described(order, next_step(order, policy, due)));
+    const Moment old{order.due + Duration::hours(30), 7};
+    lines.add("next after 30 h", described(order, next_step(order, policy, old)));
+    lines.add("interrupted", described(order, dead_letter_interrupted(order, policy, kLater.now)));
+  }
+  if (order.status == Status::placed) {
+    lines.add("reject", described(order, reject(order, Reason::unknown_product, kLater.now)));
+  }
+  const auto cancelled = cancel(order, kLater.now);
+  if (cancelled && *cancelled) lines.add("cancel", described(order, **cancelled));
+  if (const auto next = redrive(order, kLater.now)) lines.add("redrive", described(order, *next));
+  if (const auto next = discard(order, kLater.now)) lines.add("discard", described(order, *next));
+  for (std::size_t effect = 0; effect < kEffectNames.size(); ++effect) {
+    Lines of_effect;
+    for (std::size_t outcome = 0; outcome < kOutcomeNames.size(); ++outcome) {
+      const Step step =
+          after_effect(order, kEffects[effect], {kOutcomes[outcome], "new"}, policy, kLater, 2);
+      of_effect.add(kOutcomeNames.at(outcome), described(order, step));
+    }
+    of_effect.move_into(lines, kEffectNames.at(effect));
+  }
+  lines.write(out);
+}
+
+// A change of the saga shows as a change of that file: write it anew with PENSTOCK_WRITE_TABLE=1,
+// and read the difference.
+TEST(SagaTable, IsWordForWordWhatWasReadAndAgreedTo) {
+  const std::string path = PENSTOCK_SAGA_TABLE;
+  std::ostringstream table;
+  table << "What the saga makes of every shape of an order, 5 s after it was placed.\n";
+  for (const bool has_hook : {false, true}) {
+    for (const Shape& shape : shapes()) {
+      table << '\n' << shape.name << (has_hook ? " (with a hook)\n" : "\n");
+      write_shape(table, shape, has_hook ? hooked() : SagaPolicy{});
+    }
+  }
+  if (std::getenv("PENSTOCK_WRITE_TABLE") != nullptr) std::ofstream(path) << table.str();
+  std::ifstream file(path);
+  ASSERT_TRUE(file) << path;
+  std::istringstream now(table.str());
+  std::string expected;
+  std::string line;
+  std::string shape;
+  while (std::getline(now, line)) {
+    if (!line.starts_with(' ')) shape = line;
+    ASSERT_TRUE(std::getline(file, expected)) << "it ends before: " << line;
+    ASSERT_EQ(line, expected) << shape;
+  }
+  EXPECT_FALSE(std::getline(file, expected)) << expected;
 }
 
 }  // namespace
