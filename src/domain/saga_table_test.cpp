@@ -63,25 +63,31 @@ std::vector<Shape> shapes() {
   const Order both = steps::cancel(handed, kStart).next;
   const Order refused = after_all(owed, EffectKind::refund, OutcomeKind::refused, 1);
   const Order declined = after_all(reserved, EffectKind::charge, OutcomeKind::refused, 1);
+  Order unsure = both;  // no way leads here
+  unsure.charge = Charge::open;
   const Order free = steps::next(OrderBuilder(2).item("P", 1, 0).placed(kStart), kStart).next;
-  return {{"placed", placed},
-          {"reserved", reserved},
-          {"reserved, attempts used up", exhausted},
-          {"reserved, dead letter", dead},
-          {"reserved, redriven", redrive(dead, kStart)->next},
-          {"reserved, interrupted", dead_letter_interrupted(reserved, {}, kStart).next},
-          {"reserved, nothing to charge", free},
-          {"charged", charged},
-          {"charged, hook", handed},
-          {"charged, hook tired", tired},
-          {"cancelling, charge open", open},
-          {"cancelling, refund owed", owed},
-          {"cancelling, handover open and refund owed", both},
-          {"cancelling, refund refused", refused},
-          {"cancelling, declined", declined},
-          {"fulfilled", steps::next(charged, kStart).next},
-          {"rejected", reject(placed, Reason::insufficient_stock, kStart).next},
-          {"cancelled", steps::refund(owed, kStart).next}};
+  return {
+      {"placed", placed},
+      {"placed, dead letter", dead_letter_interrupted(placed, {}, kStart).next},
+      {"reserved", reserved},
+      {"reserved, attempts used up", exhausted},
+      {"reserved, dead letter", dead},
+      {"reserved, redriven", redrive(dead, kStart)->next},
+      {"reserved, interrupted", dead_letter_interrupted(reserved, {}, kStart).next},
+      {"reserved, nothing to charge", free},
+      {"reserved, nothing to charge, interrupted", dead_letter_interrupted(free, {}, kStart).next},
+      {"charged", charged},
+      {"charged, hook", handed},
+      {"charged, hook tired", tired},
+      {"cancelling, charge open", open},
+      {"cancelling, refund owed", owed},
+      {"cancelling, handover open and refund owed", both},
+      {"cancelling, handover and charge open", unsure},
+      {"cancelling, refund refused", refused},
+      {"cancelling, declined", declined},
+      {"fulfilled", steps::next(charged, kStart).next},
+      {"rejected", reject(placed, Reason::insufficient_stock, kStart).next},
+      {"cancelled", steps::refund(owed, kStart).next}};
 }
 
 void expect_timeline(const Order& order) {
@@ -332,6 +338,11 @@ void write_shape(std::ostream& out, const Shape& shape, const SagaPolicy& policy
   }
   if (order.status == Status::placed) {
     lines.add("reject", described(order, reject(order, Reason::unknown_product, kLater.now)));
+    const Step reserve = next_step(order, policy, kLater);
+    if (const auto* reserved = std::get_if<Advance>(&reserve)) {
+      lines.add("found short",
+                described(order, Advance{reject_instead(reserved->next, Reason::unknown_product)}));
+    }
   }
   const auto cancelled = cancel(order, kLater.now);
   if (cancelled && *cancelled) lines.add("cancel", described(order, **cancelled));

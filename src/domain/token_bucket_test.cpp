@@ -414,6 +414,8 @@ TEST(TokenBucketDeathTest, StopsOnWhatOnlyABugPasses) {
 }
 
 TEST(BucketContract, IsValidWithinTheLimits) {
+  EXPECT_FALSE(is_valid({})) << "no rate is no default";
+  EXPECT_EQ(BucketContract{}.burst, 1);
   EXPECT_TRUE(is_valid(contract(1, 1)));
   EXPECT_TRUE(is_valid(contract(limits::kMaxRatePerSecond, limits::kMaxBurst)));
   EXPECT_FALSE(is_valid(contract(1, limits::kMaxBurst + 1)));
