@@ -28,6 +28,14 @@ TEST(MonotoneWall, GoesOnAtHalfSpeedWhileItIsSetBackAndThenFollowsAgain) {
   EXPECT_EQ(wall.read({1'100}, at_us(200)), Instant{1'100});
 }
 
+TEST(MonotoneWall, AClockThatShowsTheSameTwiceIsFollowed) {
+  MonotoneWall wall;
+  wall.read({1'000}, at_us(0));
+  wall.read({500}, at_us(0));
+  EXPECT_EQ(wall.read({1'400}, at_us(1'000)), Instant{1'400});
+  EXPECT_EQ(wall.read({1'400}, at_us(1'010)), Instant{1'400});
+}
+
 TEST(MonotoneWall, NeverGoesBackWhateverIsReadHoweverOften) {
   MonotoneWall wall;
   Instant last = wall.read({5'000}, at_us(0));

@@ -71,8 +71,14 @@ TEST(Saga, PlaceMakesVersionOneWithItsFirstEvent) {
   EXPECT_EQ(order.status, Status::placed);
   EXPECT_EQ(order.version, Version{1});
   ASSERT_EQ(order.timeline.size(), 1U);
-  EXPECT_EQ(order.timeline[0].from, std::nullopt);
-  EXPECT_EQ(order.timeline[0].stage, Stage::ingest);
+  const Event first{.version = {1},
+                    .at = kStart,
+                    .from = std::nullopt,
+                    .to = Status::placed,
+                    .stage = Stage::ingest,
+                    .reason = Reason::accepted,
+                    .attempt = 0};
+  EXPECT_EQ(order.timeline[0], first);
   EXPECT_EQ(order.created_at, kStart);
   EXPECT_EQ(order.updated_at, kStart);
   EXPECT_EQ(order.due, kStart);
