@@ -33,6 +33,10 @@ TEST(Idempotency, RefusesAKeyWithAnotherRequestInAnyByteOfTheFingerprint) {
   }
 }
 
+TEST(Idempotency, ARecordIsOfTheFirstAnswerFormatUnlessItSaysOtherwise) {
+  EXPECT_EQ(IdempotencyRecord{}.answer_format, 1);
+}
+
 TEST(Idempotency, CountsAnExpiredRecordAsAbsentFromTheVeryInstant) {
   const Fingerprint other = record(0xcd).fingerprint;
   EXPECT_EQ(decide_idempotency(record(), record().fingerprint, kExpires - Duration{1}),
