@@ -47,6 +47,13 @@ def _become(user):
     return become
 
 
+def give_to_server(path):
+    """A file that the server alone may read."""
+    path.chmod(0o600)
+    if user := _user():
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+
 class Database:
     """One cluster. Its processes are started on the main thread only (harness.Process says why)."""
 

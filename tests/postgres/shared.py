@@ -4,6 +4,7 @@ their own, what others do in place of one that is gone, and a database that is a
 
 import contextlib
 import json
+import subprocess
 import time
 
 import database
@@ -68,6 +69,47 @@ class Commands(database.SharedTest):
             self.assertEqual(client.ended(order["order_id"])["status"], "fulfilled")
         self.assertEqual(server.terminate(), 0)
         self.ground.check(store=("--store", self.url))
+
+
+class Encryption(harness.ProgramTest):
+    """A server that shows a certificate, and what `sslmode=verify-full` makes of it."""
+
+    def certificate(self, name, host):
+        """Of its own root; its file and its key's."""
+        certificate, key = self.ground.path / f"{name}.crt", self.ground.path / f"{name}.key"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+             f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out",
+             str(certificate)], check=True, capture_output=True)
+        return certificate, key
+
+    def test_who_answers_is_known_or_nothing_is_sent(self):
+        certificate, key = self.certificate("server", "localhost")
+        stranger, _ = self.certificate("stranger", "localhost")
+        database.give_to_server(key)
+        node = database.Database(self.ground, harness.free_port(), settings={
+            "ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)})
+        self.addCleanup(node.close)
+
+        def url(root, host="localhost"):
+            return (f"postgresql://penstock@{host}:{node.port}/postgres?hostaddr=127.0.0.1"
+                    f"&sslmode=verify-full&sslrootcert={root}")
+        for wrong in (url(stranger), url(certificate, "elsewhere.example")):
+            done = self.ground.run("migrate", "--store", wrong)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("certificate", done.stderr)
+        self.assertEqual(self.ground.run("migrate", "--store", url(certificate)).returncode, 0)
+        server = harness.Server(self.ground, "--store", url(certificate),
+                                "--demo-catalog").await_ready()
+        with contextlib.closing(server.client()) as client:
+            order = client.place(order_body()).json()["order_id"]
+            self.assertEqual(client.ended(order)["status"], "fulfilled")
+        sessions = node.query("SELECT count(*), count(*) FILTER (WHERE ssl) FROM pg_stat_activity"
+                              " JOIN pg_stat_ssl USING (pid) WHERE application_name LIKE"
+                              " 'penstock%'").split("|")
+        self.assertGreater(int(sessions[0]), 0)
+        self.assertEqual(sessions[0], sessions[1], "sessions, and encrypted ones")
+        self.assertEqual(server.terminate(), 0)
 
 
 class Stages(database.SharedTest):
