@@ -60,8 +60,7 @@ std::array<char, OrderId::kTextSize> text_of(const OrderId::Bytes& bytes) {
   char* at = text.data();
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (has_dash_before(i)) *at++ = '-';
-    std::memcpy(at, kHexPairs[bytes[i]].data(), 2);
-    at += 2;
+    at = std::ranges::copy(kHexPairs[bytes[i]], at).out;
   }
   return text;
 }

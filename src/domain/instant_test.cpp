@@ -73,13 +73,15 @@ TEST(Month, IsWrittenAndReadAsYearAndMonth) {
   EXPECT_EQ(to_string(Month{2026, 11}), "2026-11");
   EXPECT_EQ(to_string(Month{2026, 1}), "2026-01");
   EXPECT_EQ(to_string(Month{33, 9}), "0033-09");
+  EXPECT_EQ(to_string(Month{0, 1}), "0000-01");
   EXPECT_EQ(to_string(Month{10'889, 8}), "10889-08");
   EXPECT_EQ(parse_month("2026-11"), (Month{2026, 11}));
   EXPECT_EQ(parse_month("2026-01"), (Month{2026, 1}));
   EXPECT_EQ(parse_month("2026-12"), (Month{2026, 12}));
+  EXPECT_EQ(parse_month("0000-01"), (Month{0, 1}));
   for (const std::string_view text :
        {"", "2026", "2026-0", "2026-00", "2026-13", "2026-1x", "202-611", "2026/11", "2026-011",
-        " 2026-1", "-026-11", "2026-+1", "+026-11", "2026--1"}) {
+        " 2026-1", "-026-11", "2026-+1", "+026-11", "2026--1", "2026-0:", "2026-1/"}) {
     EXPECT_FALSE(parse_month(text)) << text;
   }
 }
@@ -93,6 +95,9 @@ TEST(MonthDeathTest, StopsOnAMonthThatIsNone) {
   EXPECT_DEATH(start_of({2026, 0}), "check failed");
   EXPECT_DEATH(start_of({2026, 13}), "check failed");
   EXPECT_DEATH(start_of({2'000'000'000, 1}), "check failed");
+  EXPECT_DEATH(start_of({290'001, 1}), "check failed");
+  EXPECT_DEATH(start_of({-290'001, 12}), "check failed");
+  EXPECT_LT(start_of({-290'000, 1}), start_of({290'000, 12}));
 }
 
 TEST(Rfc3339, WritesSixFractionDigits) {
@@ -168,12 +173,30 @@ TEST(Rfc3339, RefusesWhatIsNoTime) {
                                       "2026-11-22T16:00:0+Z",
                                       "2026/11/22T16:00:00Z",
                                       "2026-11-22T16-00-00Z",
+                                      "2026/11-22T16:00:00Z",
+                                      "2026-11/22T16:00:00Z",
+                                      "2026-11-22T16-00:00Z",
+                                      "2026-11-22T16:00-00Z",
                                       "2026-11-22T+6:00:00Z",
                                       "now"}) {
     EXPECT_FALSE(parse_rfc3339(text)) << text;
   }
   EXPECT_TRUE(parse_rfc3339("2024-02-29T16:00:00Z"));
   EXPECT_TRUE(parse_rfc3339("2000-02-29T23:59:59Z"));
+}
+
+TEST(Rfc3339, RefusesTheDayAfterTheLastOfEachMonth) {
+  for (const std::int32_t year : {1900, 2000, 2023, 2024}) {
+    for (std::int32_t month = 1; month <= 12; ++month) {
+      const Month next = month == 12 ? Month{year + 1, 1} : Month{year, month + 1};
+      const std::int64_t days = (start_of(next) - start_of({year, month})).us / kDay;
+      const std::string prefix = to_string(Month{year, month}) + "-";
+      EXPECT_EQ(parse_rfc3339(prefix + std::to_string(days) + "T00:00:00Z"),
+                start_of(next) - Duration{kDay});
+      EXPECT_FALSE(parse_rfc3339(prefix + std::to_string(days + 1) + "T00:00:00Z"))
+          << prefix << days + 1;
+    }
+  }
 }
 
 TEST(Rfc3339, IsReadBackAsTheSameInstant) {

@@ -41,8 +41,7 @@ bool is_terminal(Status status) {
 }
 
 bool is_legal(Status from, Status to) {
-  if (is_terminal(from)) return false;
-  if (from == to) return true;
+  if (from == to) return !is_terminal(from);
   switch (from) {
     case Status::placed:
       return to == Status::reserved || to == Status::rejected || to == Status::cancelling ||
@@ -56,7 +55,7 @@ bool is_legal(Status from, Status to) {
     case Status::fulfilled:
     case Status::rejected:
     case Status::cancelled:
-      return false;
+      break;
   }
   return false;
 }

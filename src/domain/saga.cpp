@@ -68,11 +68,12 @@ DeadLetter mark_of(const Order& order, Stage stage, Instant now) {
           .at = std::max(order.updated_at, now)};
 }
 
-/// Into cancelling; what is held goes back in the same commit, only money waits.
+/// From reserved or charged, which hold stock, into cancelling: it goes back in the same commit, only
+/// money waits.
 Advance compensate(const Order& order, Stage stage, Reason reason, Instant now) {
   Order next = moved(order, {.to = Status::cancelling, .stage = stage, .reason = reason}, now);
   next.holds_stock = false;
-  return {std::move(next), order.holds_stock ? StockMove::release : StockMove::none};
+  return {std::move(next), StockMove::release};
 }
 
 /// Dead-lettered where money was captured: compensated at once, the mark stays as the record.

@@ -66,7 +66,7 @@ std::vector<Shape> shapes() {
   Order unsure = both;  // no way leads here
   unsure.charge = Charge::open;
   const Order free = steps::next(OrderBuilder(2).item("P", 1, 0).placed(kStart), kStart).next;
-  return {
+  std::vector<Shape> all{
       {"placed", placed},
       {"placed, dead letter", dead_letter_interrupted(placed, {}, kStart).next},
       {"reserved", reserved},
@@ -88,6 +88,8 @@ std::vector<Shape> shapes() {
       {"fulfilled", steps::next(charged, kStart).next},
       {"rejected", reject(placed, Reason::insufficient_stock, kStart).next},
       {"cancelled", steps::refund(owed, kStart).next}};
+  for (Shape& shape : all) shape.order.interruptions = 1;
+  return all;
 }
 
 void expect_timeline(const Order& order) {

@@ -466,6 +466,7 @@ TEST(TokenRate, IsRoundedToTwelveDigitsWhereItHasNoDecimal) {
   EXPECT_EQ(format_rate_per_second({kMicroTokensPerToken, 3 * kSecond}), "0.333333333333");
   EXPECT_EQ(format_rate_per_second({2 * kMicroTokensPerToken, 3 * kSecond}), "0.666666666667");
   EXPECT_EQ(format_rate_per_second({1000 * 7 - 1, 7}), "999857.142857142857");
+  EXPECT_EQ(format_rate_per_second({3, 7}), "428.571428571429") << "0.57 of the last digit";
 }
 
 }  // namespace

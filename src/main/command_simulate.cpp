@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include <CLI/CLI.hpp>
 
@@ -22,6 +24,11 @@ std::string read_shard(const std::string& text, simulation::RunnerOptions& optio
   return "a shard is I/N, counted from 0";
 }
 
+int one_a_core() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1,
+                    simulation::kMaxProcesses);
+}
+
 }  // namespace
 
 void add_simulate(CLI::App& app, Action& action) {
@@ -39,9 +46,11 @@ void add_simulate(CLI::App& app, Action& action) {
   command->add_option("--seeds", options->seeds, "how many, counted up from the first")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))
       ->capture_default_str();
-  command->add_option("--processes", options->processes, "that share the seeds")
-      ->check(CLI::Range(1, simulation::kMaxProcesses))
-      ->capture_default_str();
+  CLI::Option* const processes =
+      command
+          ->add_option("--processes", options->processes,
+                       "that share the seeds (default: one a core, or one with --trace)")
+          ->check(CLI::Range(1, simulation::kMaxProcesses));
   command->add_option("--shard", "I/N: only every Nth seed, beginning with the Ith, counted from 0")
       ->each([options](const std::string& text) {
         if (const std::string mistake = read_shard(text, *options); !mistake.empty()) {
@@ -61,7 +70,8 @@ void add_simulate(CLI::App& app, Action& action) {
   command->add_flag("--trace", options->trace, "print every step");
   command->add_flag("--require-probes", options->require_probes,
                     "fail if a rare branch of this world was never reached");
-  command->callback([&action, options] {
+  command->callback([&action, options, processes] {
+    if (processes->empty()) options->processes = options->trace ? 1 : one_a_core();
     action = [options] {
       options->run = options->world == simulation::World::single
                          ? static_cast<simulation::RunWorld>(simulation::run_single_world)

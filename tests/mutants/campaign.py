@@ -9,7 +9,9 @@ from pathlib import Path
 
 from detectors import Verdict
 
-_SIMULATED = ("src/domain/", "src/pipeline/", "src/adapters/memory/")
+_SIMULATED = ("src/domain/", "src/pipeline/", "src/adapters/memory/",
+              "src/adapters/postgres/batch_split", "src/adapters/postgres/held_orders",
+              "src/adapters/postgres/part_outcomes")
 
 
 @dataclass(frozen=True)
