@@ -372,6 +372,15 @@ TEST(Saga, ARedriveIsRefusedWhenOnlyTheReserveOfTheTimelineIsLeft) {
   EXPECT_TRUE(discard(order, order.due)) << "it can still be compensated";
 }
 
+TEST(Saga, TheReserveOfTheTimelineBeginsAtItsFirstEvent) {
+  Order order = dead_letter();
+  order.timeline.resize(limits::kMaxTimelineEvents - limits::kTimelineReserve - 1,
+                        order.timeline.back());
+  EXPECT_TRUE(redrive(order, order.due));
+  order.timeline.push_back(order.timeline.back());
+  EXPECT_EQ(redrive(order, order.due).error(), RequestError::timeline_full);
+}
+
 TEST(Saga, ADiscardCompensatesAndKeepsTheMark) {
   const auto advance = discard(dead_letter(), kStart);
   ASSERT_TRUE(advance);
