@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -140,7 +141,7 @@ struct std::hash<penstock::domain::OrderId> {
   std::size_t operator()(const penstock::domain::OrderId& id) const noexcept {
     // The tail is random, so it serves as the hash.
     std::uint64_t tail = 0;
-    std::memcpy(&tail, id.bytes().data() + 8, sizeof tail);
+    std::memcpy(&tail, std::span(id.bytes()).last<sizeof tail>().data(), sizeof tail);
     return static_cast<std::size_t>(tail);
   }
 };

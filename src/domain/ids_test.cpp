@@ -184,6 +184,11 @@ TEST(OrderId, AppendsWithoutTouchingWhatIsThere) {
   EXPECT_EQ(text, "/orders/017f22e2-79b0-7cc3-98c4-dc0c0c07398f");
 }
 
+TEST(Version, CountsCommitsFromNone) {
+  EXPECT_EQ(Version{}.number, 0U);
+  EXPECT_LT(Version{}, Version{1});
+}
+
 TEST(OrderId, HashesByItsRandomTail) {
   std::unordered_set<std::size_t> hashes;
   std::mt19937_64 random(5);

@@ -19,6 +19,13 @@ TEST(Duration, CountsMicroseconds) {
   EXPECT_LT(Duration::seconds(1), Duration::milliseconds(1001));
 }
 
+TEST(Instant, BeginsWith1970AndASpanWithNone) {
+  EXPECT_EQ(Instant{}.us, 0);
+  EXPECT_EQ(Duration{}.us, 0);
+  EXPECT_EQ(MonotonicTime{}.ns, 0);
+  EXPECT_EQ(month_of({}), Month{});
+}
+
 TEST(Instant, AddsAndSubtractsDurations) {
   const Instant at{1'000};
   EXPECT_EQ((at + Duration{5}).us, 1'005);
@@ -137,6 +144,8 @@ TEST(Rfc3339, ReadsOffsets) {
   EXPECT_EQ(parse_rfc3339("2026-11-22T08:00:00-08:00"), noon);
   EXPECT_EQ(parse_rfc3339("2026-11-23T01:00:00.000000+09:00"), noon);
   EXPECT_EQ(parse_rfc3339("2026-11-22T16:00:00-00:00"), noon);
+  EXPECT_EQ(parse_rfc3339("2026-11-23T15:59:00+23:59"), noon);
+  EXPECT_EQ(parse_rfc3339("2026-11-21T16:01:00-23:59"), noon);
   EXPECT_EQ(parse_rfc3339("2026-11-22T16:00:00.25+00:00"), noon + Duration{250'000});
 }
 

@@ -55,6 +55,62 @@ TEST(Order, StatusAndStageTextsAreReadBack) {
   EXPECT_EQ(to_string(Stage::fulfillment), "fulfillment");
 }
 
+// Records and rows hold them: another number is another order.
+TEST(Order, StoredNumbersAreTheseForEver) {
+  using std::to_underlying;
+  EXPECT_EQ(to_underlying(Status::placed), 1);
+  EXPECT_EQ(to_underlying(Status::reserved), 2);
+  EXPECT_EQ(to_underlying(Status::charged), 3);
+  EXPECT_EQ(to_underlying(Status::fulfilled), 4);
+  EXPECT_EQ(to_underlying(Status::rejected), 5);
+  EXPECT_EQ(to_underlying(Status::cancelling), 6);
+  EXPECT_EQ(to_underlying(Status::cancelled), 7);
+  EXPECT_EQ(to_underlying(Stage::ingest), 1);
+  EXPECT_EQ(to_underlying(Stage::inventory), 2);
+  EXPECT_EQ(to_underlying(Stage::payment), 3);
+  EXPECT_EQ(to_underlying(Stage::fulfillment), 4);
+  EXPECT_EQ(to_underlying(Stage::notification), 5);
+  EXPECT_EQ(kStages, 5U);
+  EXPECT_EQ(to_underlying(Charge::none), 0);
+  EXPECT_EQ(to_underlying(Charge::open), 1);
+  EXPECT_EQ(to_underlying(Charge::captured), 2);
+  EXPECT_EQ(to_underlying(Charge::closed), 3);
+  EXPECT_EQ(to_underlying(Charge::refunded), 4);
+  EXPECT_EQ(to_underlying(Handover::none), 0);
+  EXPECT_EQ(to_underlying(Handover::open), 1);
+  EXPECT_EQ(to_underlying(Handover::accepted), 2);
+  EXPECT_EQ(to_underlying(Handover::closed), 3);
+  EXPECT_EQ(to_underlying(DeadLetterState::open), 1);
+  EXPECT_EQ(to_underlying(DeadLetterState::compensated), 2);
+  EXPECT_EQ(to_underlying(DeadLetterState::discarded), 3);
+}
+
+TEST(Order, BeginsWithNothingHeldNothingChargedAndNothingCounted) {
+  const Order order;
+  EXPECT_EQ(order.status, Status::placed);
+  EXPECT_EQ(order.charge, Charge::none);
+  EXPECT_EQ(order.handover, Handover::none);
+  EXPECT_FALSE(order.holds_stock);
+  EXPECT_EQ(order.key_generation, 0);
+  EXPECT_EQ(order.attempts, 0);
+  EXPECT_EQ(order.interruptions, 0);
+  EXPECT_EQ(order.redrives, 0);
+  EXPECT_EQ(order.reason, Reason::none);
+  EXPECT_EQ(order.first_error, Reason::none);
+  EXPECT_EQ(order.last_error, Reason::none);
+  const Item item;
+  EXPECT_EQ(item.quantity, 1);
+  EXPECT_EQ(item.price_minor, 0);
+  const Event event;
+  EXPECT_EQ(event.to, Status::placed);
+  EXPECT_EQ(event.stage, Stage::ingest);
+  EXPECT_EQ(event.attempt, 0);
+  const DeadLetter mark;
+  EXPECT_EQ(mark.state, DeadLetterState::open);
+  EXPECT_EQ(mark.stage, Stage::payment);
+  EXPECT_EQ(mark.attempts, 0);
+}
+
 TEST(Order, OwesARefundOnlyWhileCapturedMoneyIsBeingGivenBack) {
   Order order;
   for (const Status status : kStatuses) {

@@ -66,6 +66,21 @@ bool waits(const Step& step) {
   return std::holds_alternative<Wait>(step);
 }
 
+TEST(Saga, ThePolicyIsThatOfTheSemanticsWhereNothingElseIsSaid) {
+  const SagaPolicy policy;
+  EXPECT_EQ(policy.max_attempts, 3);
+  EXPECT_EQ(policy.gateway_key_retention, Duration::hours(24));
+  EXPECT_EQ(policy.dead_letter_hold, Duration::hours(24));
+  EXPECT_EQ(policy.fulfillment, FulfillmentMode::accepts);
+}
+
+TEST(Saga, WhatNobodyReportedIsUnknownAndMovesNothing) {
+  EXPECT_EQ(Outcome{}.kind, OutcomeKind::unknown);
+  EXPECT_EQ(Effect{}.kind, EffectKind::charge);
+  EXPECT_EQ(Advance{}.stock, StockMove::none);
+  EXPECT_EQ(Moment{}.random, 0U);
+}
+
 TEST(Saga, PlaceMakesVersionOneWithItsFirstEvent) {
   const Order order = placed();
   EXPECT_EQ(order.status, Status::placed);

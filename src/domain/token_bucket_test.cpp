@@ -461,6 +461,17 @@ TEST(TokenRate, IsWrittenAsTheShortestDecimalThatIsReadBack) {
   EXPECT_EQ(format_rate_per_second({2'000'000, 2 * kSecond}), "1") << "another period, same rate";
 }
 
+TEST(TokenBucket, ValuesAreEmptyAndDeniedUntilMoreIsSaid) {
+  EXPECT_EQ(kMicroTokensPerToken, 1'000'000);
+  EXPECT_EQ(kLongestWait.us, INT64_MAX / 2);
+  EXPECT_EQ(TokenRate{}, (TokenRate{.micro_tokens = 0, .period_ns = 1'000'000'000}));
+  EXPECT_EQ(BucketContract{}.burst, 1);
+  EXPECT_EQ(TakeResult{}.outcome, Take::denied);
+  EXPECT_EQ(TakeResult{}.remaining, 0);
+  EXPECT_EQ(TokenBucket::State{},
+            (TokenBucket::State{.used = 0, .virtual_time = 0, .remainder = 0}));
+}
+
 TEST(TokenRate, IsRoundedToTwelveDigitsWhereItHasNoDecimal) {
   EXPECT_EQ(format_rate_per_second({kMicroTokensPerToken, kDay}), "0.000011574074");
   EXPECT_EQ(format_rate_per_second({kMicroTokensPerToken, 3 * kSecond}), "0.333333333333");
