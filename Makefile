@@ -57,7 +57,7 @@ test-tsan: setup-sanitizers configure-tsan ## the whole suite under TSan
 
 simulate: build ## 2 000 seeds of every simulated world
 	@for world in $(WORLDS); do \
-	  build/release/penstock simulate --world $$world --seeds 2000 --processes $(JOBS); \
+	  build/release/penstock simulate --world $$world --seeds 2000; \
 	done
 
 nightly: build ## 100 000 seeds of every simulated world, resumable, with every probe
