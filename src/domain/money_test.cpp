@@ -78,6 +78,11 @@ TEST(Currency, TakesThreeUpperCaseLettersOnly) {
   }
 }
 
+TEST(Money, IsNoneByDefault) {
+  EXPECT_EQ(Money{}.minor_units, 0);
+  EXPECT_EQ(Money{}.currency, Currency::usd());
+}
+
 TEST(Currency, IsTheDollarByDefault) {
   EXPECT_EQ(Currency(), Currency::usd());
   EXPECT_EQ(Currency::usd(), currency("USD"));

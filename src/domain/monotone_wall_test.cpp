@@ -47,6 +47,14 @@ TEST(MonotoneWall, NeverGoesBackWhateverIsReadHoweverOften) {
   EXPECT_LE(last, Instant{5'000 + 300 + 100});
 }
 
+TEST(MonotoneWall, GoesOnHoweverCloselyItIsRead) {
+  MonotoneWall wall;
+  wall.read({5'000}, at_us(0));
+  wall.read({1'000}, at_us(0));
+  for (std::int64_t us = 1; us < 200; ++us) wall.read({1'000 + us}, at_us(us));
+  EXPECT_EQ(wall.read({1'200}, at_us(200)), Instant{5'100});
+}
+
 TEST(MonotoneWall, ASecondStepBackBeginsFromWhatIsShown) {
   MonotoneWall wall;
   wall.read({1'000}, at_us(0));
