@@ -68,8 +68,7 @@ DeadLetter mark_of(const Order& order, Stage stage, Instant now) {
           .at = std::max(order.updated_at, now)};
 }
 
-/// From reserved or charged, which hold stock, into cancelling: it goes back in the same commit, only
-/// money waits.
+/// Into cancelling: the stock, which reserved and charged hold, goes back at once, money waits.
 Advance compensate(const Order& order, Stage stage, Reason reason, Instant now) {
   Order next = moved(order, {.to = Status::cancelling, .stage = stage, .reason = reason}, now);
   next.holds_stock = false;
