@@ -120,7 +120,7 @@ class ProcessClock {
     return {wall_.read(timeline_->now() + offset_, monotonic), monotonic};
   }
   domain::MonotonicTime uptime() const {
-    return {(timeline_->now() - booted_).us * 1'000 + kUptimeAtBootNs};
+    return {(timeline_->now() - (booted_ - uptime_at_start_)).us * 1'000};
   }
 
   /// The wall clock is set: forward, or backward (it then goes on at half its speed).
@@ -136,21 +136,26 @@ class ProcessClock {
   /// A new process on the machine: the wall clock may show an earlier time than the last one saw.
   void process_started() { wall_ = {}; }
 
-  /// The machine starts again: the monotonic clock with it, under another boot id.
+  /// The machine starts again: the monotonic clock with it, under another boot id. Every other time
+  /// the process comes long after its machine, so that it reads a later monotonic time than the
+  /// last one under the boot before.
   void machine_started() {
     booted_ = timeline_->now();
     boots_ += 1;
+    const auto hours = static_cast<std::int64_t>(boots_);
+    uptime_at_start_ = boots_ % 2 == 0 ? domain::Duration::hours(hours) : kLeastUptime;
     process_started();
   }
   std::uint64_t boots() const { return boots_; }
 
  private:
-  static constexpr std::int64_t kUptimeAtBootNs = 1'000'000'000;
+  static constexpr domain::Duration kLeastUptime = domain::Duration::seconds(1);
 
   const Timeline* timeline_;
   domain::Duration offset_;
   domain::MonotoneWall wall_;
   domain::Instant booted_ = kWorldStart;
+  domain::Duration uptime_at_start_ = kLeastUptime;
   std::uint64_t boots_ = 1;
 };
 
