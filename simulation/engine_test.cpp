@@ -97,6 +97,22 @@ TEST(ProcessClock, AWallClockThatIsSetBackGoesOnAtHalfSpeedUntilTheProcessStarts
   EXPECT_EQ(clock.now().wall, before.wall - Duration::seconds(7));
 }
 
+TEST(ProcessClock, AnotherBootMayBeginBehindOrAheadOfTheLastOne) {
+  Timeline timeline;
+  ProcessClock clock(timeline);
+  timeline.after(Duration::seconds(10), [] {});
+  timeline.run_next();
+  const auto first = clock.now();
+  clock.machine_started();
+  EXPECT_EQ(clock.boots(), 2U);
+  const auto second = clock.now();
+  EXPECT_GT(second.monotonic, first.monotonic);
+  clock.machine_started();
+  EXPECT_EQ(clock.boots(), 3U);
+  EXPECT_LT(clock.now().monotonic, first.monotonic);
+  EXPECT_EQ(clock.now().wall, first.wall) << "no time passed";
+}
+
 /// Counts how many of its kind are alive.
 struct Counted {
   explicit Counted(int& counter) : alive(&counter) { counter += 1; }

@@ -137,8 +137,8 @@ class ProcessClock {
   void process_started() { wall_ = {}; }
 
   /// The machine starts again: the monotonic clock with it, under another boot id. Every other time
-  /// the process comes long after its machine, so that it reads a later monotonic time than the
-  /// last one under the boot before.
+  /// the process comes hours after its machine: what it reads may lie behind or ahead of the last
+  /// monotonic time under the boot before, and neither may count as time that passed.
   void machine_started() {
     booted_ = timeline_->now();
     boots_ += 1;
