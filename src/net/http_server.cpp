@@ -141,11 +141,24 @@ struct HttpServer::Impl {
     next_thread = (next_thread + 1) % threads.size();
     incoming.emplace(target.io());
     acceptor->async_accept(*incoming, [this, &target](const boost::system::error_code& ec) {
+      if (!ec) take(target, std::move(*incoming));
       if (!acceptor->is_open()) return;
       if (ec) return pause_accepting();
-      take(target);
       accept();
     });
+  }
+
+  /// Whoever has connected by now, so that closing the listening socket resets nobody.
+  void accept_the_waiting() {
+    boost::system::error_code ec;
+    acceptor->non_blocking(true, ec);
+    while (!ec) {
+      HttpServerThread& target = *threads[next_thread];
+      next_thread = (next_thread + 1) % threads.size();
+      ServerSocket socket(target.io());
+      acceptor->accept(socket, ec);
+      if (!ec) take(target, std::move(socket));
+    }
   }
 
   /// Out of descriptors, most likely: trying at once would only spin.
@@ -156,10 +169,10 @@ struct HttpServer::Impl {
     });
   }
 
-  void take(HttpServerThread& target) {
+  void take(HttpServerThread& target, ServerSocket socket) {
     if (shared.connections.fetch_add(1, std::memory_order_relaxed) <
         shared.options.limits.connections) {
-      return target.adopt(std::move(*incoming));
+      return target.adopt(std::move(socket));
     }
     shared.connections.fetch_sub(1, std::memory_order_relaxed);
     HttpResponse response{.status = 503, .content_type = "application/problem+json"};
@@ -170,19 +183,21 @@ struct HttpServer::Impl {
     std::string text;
     const std::string& date = threads.front()->date_line();
     append_response(response, {.date_line = date, .keep_alive = false}, text);
-    const int descriptor = incoming->native_handle();
+    const int descriptor = socket.native_handle();
     // One try: a client over the limit gets no more of this process's memory or time.
     [[maybe_unused]] const ssize_t sent =
         ::send(descriptor, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     boost::system::error_code ec;
-    incoming->shutdown(tcp::socket::shutdown_send, ec);
-    incoming->close(ec);
+    socket.shutdown(tcp::socket::shutdown_send, ec);
+    socket.close(ec);
   }
 
   void close_acceptor() {
     boost::system::error_code ec;
     if (accept_pause) accept_pause->cancel();
-    if (acceptor) acceptor->close(ec);
+    if (!acceptor) return;
+    accept_the_waiting();
+    acceptor->close(ec);
   }
 
   HttpServerShared shared;
@@ -195,6 +210,7 @@ struct HttpServer::Impl {
   std::optional<ServerSocket> incoming;
   std::size_t next_thread = 0;
   std::uint16_t port = 0;
+  std::atomic<bool> accepting_ended{false};
   std::atomic<bool> stopped{false};
 };
 
@@ -228,8 +244,13 @@ std::uint16_t HttpServer::port() const {
   return impl_->port;
 }
 
+void HttpServer::begin_close() {
+  impl_->shared.closing.store(true, std::memory_order_relaxed);
+}
+
 void HttpServer::stop_accepting() {
-  if (impl_->shared.draining.exchange(true) || !impl_->acceptor || impl_->stopped) return;
+  begin_close();
+  if (impl_->accepting_ended.exchange(true) || !impl_->acceptor || impl_->stopped) return;
   boost::asio::post(impl_->threads.front()->io(), [impl = impl_.get()] { impl->close_acceptor(); });
 }
 

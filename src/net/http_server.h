@@ -28,6 +28,8 @@ struct HttpServerLimits {
   std::size_t output_bytes = std::size_t{1024} * 1024;
   /// No request begun.
   std::chrono::milliseconds idle_timeout{60'000};
+  /// The same once begin_close() was called.
+  std::chrono::milliseconds closing_idle_timeout{500};
   /// From a request's first byte to the end of its head; then 408.
   std::chrono::milliseconds head_timeout{10'000};
   /// From the end of the head to the end of the body; then 408.
@@ -173,8 +175,14 @@ class HttpServer {
   std::expected<void, HttpServerError> start(HttpHandler handler);
   /// The port listened on, once started.
   std::uint16_t port() const;
-  /// Closes the listening socket. Open connections are served on, each told in its next answer
-  /// that it closes.
+  /// Begins to part from the clients; connections are still accepted. From now on an answer says
+  /// `Connection: close` and ends its connection, where no other request of that connection waits
+  /// for its own answer, and a connection that is idle for `closing_idle_timeout` is closed. No
+  /// request that was taken from a connection is left without its answer. Repeated calls do
+  /// nothing.
+  void begin_close();
+  /// Does what begin_close() does, and closes the listening socket; what has connected until then
+  /// is served. Repeated calls do nothing.
   void stop_accepting();
   /// Requests handed to the handler and not answered yet.
   std::size_t requests_in_flight() const;

@@ -48,6 +48,12 @@ ssize_t send_now(int descriptor, std::string_view bytes) {
   return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
 }
 
+/// Whether the client has sent what was not read yet.
+bool has_unread_bytes(int descriptor) {
+  char byte = 0;
+  return ::recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 }  // namespace
 
 HttpServerConnection::HttpServerConnection(HttpServerThread& thread, ServerSocket socket,
@@ -255,9 +261,7 @@ bool HttpServerConnection::append_stream(Slot& front) {
   const BodyFraming framing = front.minor_version == 0 ? BodyFraming::to_end : BodyFraming::chunked;
   if (!front.stream_begun) {
     front.stream_begun = true;
-    if (framing == BodyFraming::to_end || thread_.shared().draining.load()) {
-      front.keep_alive = false;
-    }
+    if (framing == BodyFraming::to_end || is_last_answer()) front.keep_alive = false;
     append_response(front.response,
                     {.date_line = thread_.date_line(),
                      .framing = framing,
@@ -277,6 +281,11 @@ bool HttpServerConnection::append_stream(Slot& front) {
   return true;
 }
 
+bool HttpServerConnection::is_last_answer() const {
+  return slots_ == 1 && input_begin_ == input_end_ && !in_head_ && !in_body_ &&
+         thread_.shared().closing.load(std::memory_order_relaxed);
+}
+
 void HttpServerConnection::append_ready() {
   while (slots_ > 0 && !close_after_output_) {
     Slot& front = slot(0);
@@ -287,7 +296,7 @@ void HttpServerConnection::append_ready() {
         front.keep_alive = false;
         break;
       case Slot::State::ready:
-        if (thread_.shared().draining.load(std::memory_order_relaxed)) front.keep_alive = false;
+        if (is_last_answer()) front.keep_alive = false;
         append_response(front.response,
                         {.date_line = thread_.date_line(),
                          .keep_alive = front.keep_alive,
@@ -397,7 +406,13 @@ void HttpServerConnection::sweep() {
     return refuse(408, problem_code(408), "The request's body did not come in time.");
   }
   const bool idle = !in_head_ && !in_body_ && slots_ == 0;
-  if (idle && now - waiting_since_ > limits_.idle_timeout) close();
+  if (!idle) return;
+  const auto closing_since = thread_.closing_since();
+  const bool over =
+      closing_since ? now - std::max(*closing_since, waiting_since_) > limits_.closing_idle_timeout
+                    : now - waiting_since_ > limits_.idle_timeout;
+  // What has just come in is served; what comes later finds an orderly end, and not a reset.
+  if (over && !has_unread_bytes(socket_.native_handle())) linger();
 }
 
 void HttpServerConnection::shut_down() {

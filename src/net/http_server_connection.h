@@ -68,6 +68,8 @@ class HttpServerConnection {
   void refuse(int status, std::string_view code, std::string_view detail);
   void make_room();
 
+  /// Whether the first slot's answer ends the connection because the server is closing.
+  bool is_last_answer() const;
   void append_ready();
   bool append_stream(Slot& front);
   void write();

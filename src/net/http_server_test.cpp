@@ -306,8 +306,63 @@ TEST(HttpServer, AStreamThatNobodyReadsIsCutOff) {
   EXPECT_FALSE(stream.is_open());
 }
 
+TEST(HttpServer, WhileItClosesItAcceptsAnswersAndSaysThatItCloses) {
+  const auto server = serve(echo, {.limits = {.closing_idle_timeout = 1h}});
+  RawConnection kept(server->port());
+  kept.send(kGet);
+  EXPECT_EQ(kept.read_reply().find("Connection:"), std::string::npos);
+  server->begin_close();
+  RawConnection late(server->port());
+  for (const RawConnection* connection : {&kept, &late}) connection->send(kGet);
+  for (RawConnection* connection : {&kept, &late}) {
+    const std::string reply = connection->read_to_end();
+    EXPECT_EQ(status_of_reply(reply), 200);
+    EXPECT_NE(reply.find("Connection: close\r\n"), std::string::npos);
+    EXPECT_TRUE(connection->ended());
+  }
+}
+
+TEST(HttpServer, WhileItClosesEveryRequestThatWasTakenIsAnswered) {
+  Inbox inbox;
+  const auto server = serve(inbox.handler(), {.limits = {.closing_idle_timeout = 1h}});
+  RawConnection connection(server->port());
+  connection.send(std::string(kGet) + std::string(kGet) + std::string(kGet));
+  auto entries = inbox.take(3);
+  ASSERT_EQ(entries.size(), 3U);
+  server->begin_close();
+  for (auto& entry : entries) entry.responder.send({.status = 204});
+  const std::string replies = connection.read_to_end();
+  std::size_t answers = 0;
+  for (std::size_t at = replies.find("204"); at != std::string::npos; ++answers) {
+    at = replies.find("204", at + 1);
+  }
+  EXPECT_EQ(answers, 3U);
+  EXPECT_GT(replies.find("Connection: close\r\n"), replies.rfind("204"));
+}
+
+TEST(HttpServer, WhileItClosesIdleConnectionsEndInOrder) {
+  const auto server = serve(echo, {.limits = {.closing_idle_timeout = 20ms}});
+  RawConnection connection(server->port());
+  connection.send(kGet);
+  EXPECT_EQ(status_of_reply(connection.read_reply()), 200);
+  server->begin_close();
+  EXPECT_EQ(connection.read_to_end(), "");
+  EXPECT_TRUE(connection.ended());
+}
+
+TEST(HttpServer, WhoHasConnectedBeforeItStopsAcceptingIsServed) {
+  const auto server = serve(echo, {.limits = {.closing_idle_timeout = 1h}});
+  std::vector<RawConnection> connected;
+  for (int i = 0; i < 50; ++i) connected.emplace_back(server->port());
+  server->stop_accepting();
+  for (const RawConnection& connection : connected) connection.send(kGet);
+  for (RawConnection& connection : connected) {
+    EXPECT_EQ(status_of_reply(connection.read_to_end()), 200);
+  }
+}
+
 TEST(HttpServer, OnceItStopsAcceptingOpenConnectionsAreServedAndClosed) {
-  const auto server = serve(echo);
+  const auto server = serve(echo, {.limits = {.closing_idle_timeout = 1h}});
   RawConnection open(server->port());
   open.send(kGet);
   EXPECT_EQ(status_of_reply(open.read_reply()), 200);

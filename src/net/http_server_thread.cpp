@@ -205,6 +205,7 @@ void HttpServerThread::arm_sweep() {
 
 void HttpServerThread::sweep() {
   now_ = Clock::now();
+  if (!closing_since_ && shared_.closing.load(std::memory_order_relaxed)) closing_since_ = now_;
   const std::time_t second = std::time(nullptr);
   if (second != date_second_) {
     date_second_ = second;

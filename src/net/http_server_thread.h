@@ -7,6 +7,7 @@
 #include <ctime>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -29,7 +30,8 @@ using ServerSocket =
 struct HttpServerShared {
   HttpServerOptions options{};
   HttpHandler handler{};
-  std::atomic<bool> draining{false};
+  /// Answers say that their connection closes.
+  std::atomic<bool> closing{false};
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> in_flight{0};
 };
@@ -67,6 +69,8 @@ class HttpServerThread {
   HttpServerShared& shared() { return shared_; }
   /// The time of the last sweep: every timeout is measured with it.
   Clock::time_point now() const { return now_; }
+  /// When this thread learnt that the server is closing.
+  std::optional<Clock::time_point> closing_since() const { return closing_since_; }
   const std::string& date_line() const { return date_line_; }
   Responder make_responder(ResponseTicket ticket);
   /// Ends an event: applies the answers given inside of it, writes, frees what is closed.
@@ -109,6 +113,7 @@ class HttpServerThread {
   std::vector<ServerCommand> applying_;
   std::vector<HttpServerConnection*> flushing_;
   Clock::time_point now_;
+  std::optional<Clock::time_point> closing_since_;
   std::time_t date_second_ = 0;
   std::string date_line_;
   bool stopping_ = false;
