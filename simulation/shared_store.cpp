@@ -329,6 +329,10 @@ std::expected<domain::Contract, StoreError> SharedStoreClient::contract(
   return database_.reader().contract(tenant);
 }
 
+domain::Standing SharedStoreClient::standing(const domain::TenantId& tenant) const {
+  return database_.reader().standing(tenant);
+}
+
 std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>
 SharedStoreClient::contracts(const domain::TenantId& after, std::size_t limit) const {
   if (!reads()) return std::unexpected(StoreError::unavailable);

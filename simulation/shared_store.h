@@ -110,6 +110,7 @@ class SharedStoreClient final : public ports::OrderStore, public ports::OrderRea
       const domain::TenantId& tenant, const domain::ProductId& product) const override;
   std::expected<domain::Contract, ports::StoreError> contract(
       const domain::TenantId& tenant) const override;
+  domain::Standing standing(const domain::TenantId& tenant) const override;
   std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
   contracts(const domain::TenantId& after, std::size_t limit) const override;
 

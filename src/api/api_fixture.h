@@ -96,6 +96,10 @@ class FakeReader : public ports::OrderReader {
       const domain::TenantId& tenant, const domain::ProductId& product) const override;
   std::expected<domain::Contract, ports::StoreError> contract(
       const domain::TenantId& tenant) const override;
+  domain::Standing standing(const domain::TenantId& tenant) const override {
+    return known_contracts.contains(tenant.str()) ? domain::Standing::own_contract
+                                                  : domain::Standing::grouped;
+  }
   std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
   contracts(const domain::TenantId& after, std::size_t limit) const override;
 

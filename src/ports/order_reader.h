@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "domain/contract.h"
+#include "domain/fair_share.h"
 #include "domain/ids.h"
 #include "domain/instant.h"
 #include "domain/order.h"
@@ -106,6 +107,10 @@ class OrderReader {
     }
     return in_force;
   }
+
+  /// What the tenant counts as where a room is shared: cheap, asked for every order. A shared store
+  /// may tell a contract some seconds late, and while it is away as it was last seen.
+  virtual domain::Standing standing(const domain::TenantId& tenant) const = 0;
 
   /// Tenants with a stored contract or an order, by name; at most `limit`, only names > `after`.
   virtual std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>

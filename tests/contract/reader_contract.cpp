@@ -286,6 +286,20 @@ TEST_P(OrderStoreContract, AStoredContractIsKeptWhole) {
   EXPECT_EQ(reader().contract(tenant_named("acme")).value(), contract);
 }
 
+TEST_P(OrderStoreContract, ATenantStandsByItselfOnceItHasAContractOfItsOwn) {
+  store_placed(order().tenant("acme"));
+  EXPECT_EQ(reader().standing(tenant_named("acme")), domain::Standing::grouped);
+  EXPECT_EQ(reader().standing(tenant_named("unknown")), domain::Standing::grouped);
+  put_contract("acme", options.default_contract);
+  const auto expect_standings = [this] {
+    EXPECT_EQ(reader().standing(tenant_named("acme")), domain::Standing::own_contract);
+    EXPECT_EQ(reader().standing(tenant_named("unknown")), domain::Standing::grouped);
+  };
+  expect_standings();
+  crash();
+  expect_standings();
+}
+
 TEST_P(OrderStoreContract, TenantsWithAContractOrAnOrderAreListedByName) {
   const domain::Contract stored = contract_of(5, 6);
   put_contract("m", stored);

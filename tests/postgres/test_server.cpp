@@ -178,6 +178,7 @@ postgres_store::PostgresStoreOptions TestSchema::store_options() const {
   options.node = "node-1";
   options.statement_timeout = domain::Duration::seconds(60);
   options.depth_age = domain::Duration{};
+  options.contracts_age = domain::Duration{};
   return options;
 }
 

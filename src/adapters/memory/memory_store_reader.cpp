@@ -145,6 +145,12 @@ std::expected<domain::Contract, StoreError> MemoryStore::contract(
   return limiter_.contract(tenant);
 }
 
+domain::Standing MemoryStore::standing(const domain::TenantId& tenant) const {
+  const std::lock_guard lock(mutex_);
+  return disk_->contracts.contains(tenant) ? domain::Standing::own_contract
+                                           : domain::Standing::grouped;
+}
+
 std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>
 MemoryStore::contracts(const domain::TenantId& after, std::size_t limit) const {
   const std::lock_guard lock(mutex_);

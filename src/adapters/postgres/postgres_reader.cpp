@@ -115,6 +115,7 @@ PostgresReader::PostgresReader(const PostgresStoreOptions& options,
                           .plans = Plans::once},
       reachability_(reachability),
       default_contract_(options.default_contract),
+      contract_names_(options.contracts_age),
       most_(std::max<std::size_t>(1, options.reader_connections)) {}
 
 std::optional<PostgresReader::Pooled> PostgresReader::take() const {
@@ -316,6 +317,18 @@ std::expected<std::vector<domain::Contract>, StoreError> PostgresReader::contrac
     in_force.push_back(contract_of(*rows, row, default_contract_));
   }
   return in_force;
+}
+
+domain::Standing PostgresReader::standing(const domain::TenantId& tenant) const {
+  const auto ask = [this]() -> std::optional<ContractNames::Names> {
+    const auto rows = run(statements::kContractNames, {});
+    if (!rows) return std::nullopt;
+    ContractNames::Names names;
+    for (std::size_t row = 0; row < rows->size(); ++row) names.emplace(rows->bytes(row, 0));
+    return names;
+  };
+  return contract_names_.contains(tenant, ask) ? domain::Standing::own_contract
+                                               : domain::Standing::grouped;
 }
 
 std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, StoreError>

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "adapters/postgres/connection.h"
+#include "adapters/postgres/contract_names.h"
 #include "adapters/postgres/postgres_store_options.h"
 #include "ports/order_reader.h"
 
@@ -17,7 +18,8 @@ namespace penstock::postgres_store {
 
 /// Reads the shared store over a pool of at most `reader_connections` connections, opened when they
 /// are needed. Thread-safe; a caller waits for a free connection for at most the statement timeout.
-/// Every call is one round trip, but for a list with a filter, which looks at its tenant's orders
+/// Every call is one round trip, but for `standing`, which asks once in `contracts_age`
+/// for all tenants, and for a list with a filter, which looks at its tenant's orders
 /// in windows, up to kMaxScanned of them. While the writer finds the database away, a call is
 /// unavailable at once.
 class PostgresReader final : public ports::OrderReader {
@@ -42,6 +44,7 @@ class PostgresReader final : public ports::OrderReader {
       const domain::TenantId& tenant) const override;
   std::expected<std::vector<domain::Contract>, ports::StoreError> contracts_of(
       std::span<const domain::TenantId> tenants) const override;
+  domain::Standing standing(const domain::TenantId& tenant) const override;
   std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
   contracts(const domain::TenantId& after, std::size_t limit) const override;
 
@@ -60,6 +63,7 @@ class PostgresReader final : public ports::OrderReader {
   ConnectionOptions connection_options_;
   const Reachability* reachability_;
   domain::Contract default_contract_;
+  mutable ContractNames contract_names_;
   std::size_t most_;
   mutable std::mutex mutex_;
   mutable std::condition_variable freed_;

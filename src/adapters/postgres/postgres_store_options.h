@@ -70,6 +70,9 @@ struct PostgresStoreOptions {
   /// `depth` is counted again only after this long, and after ten times what counting took; zero
   /// counts at every call.
   domain::Duration depth_age = domain::Duration::milliseconds(200);
+  /// The names of the tenants with a contract of their own are asked for again only after this
+  /// long: so late does another process see a contract where rooms are shared. Zero asks each time.
+  domain::Duration contracts_age = domain::Duration::seconds(2);
   /// Told on the writer's thread when the database is away and when it is back.
   Reachability::Changed reachability_changed{};
   /// What was found without more work is not asked again for this long, unless this store or

@@ -141,6 +141,9 @@ inline constexpr Statement kContracts{
         "SELECT tenant_id, rate_micro_tokens, rate_period_ns, burst, guarantee_micro_tokens,"
         " guarantee_period_ns, weight, webhook_url, webhook_secret, webhook_disabled"
         " FROM contracts WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2"};
+inline constexpr Statement kContractNames{
+    .name = "contract_names",
+    .sql = "SELECT tenant_id FROM contracts WHERE rate_micro_tokens IS NOT NULL"};
 /// Of each of the tenants, in their order; NULL where it has no contract of its own.
 inline constexpr Statement kContractsOf{
     .name = "contracts_of",
@@ -150,7 +153,7 @@ inline constexpr Statement kContractsOf{
         " FROM unnest($1::text[]) WITH ORDINALITY i(tenant_id, n)"
         " LEFT JOIN contracts c ON c.tenant_id = i.tenant_id ORDER BY i.n"};
 
-inline constexpr Statement kReader[] = {kFind, kEnded, kListTenant, kListAll,    kDeadLetters,
-                                        kOwed, kStock, kContracts,  kContractsOf};
+inline constexpr Statement kReader[] = {kFind, kEnded, kListTenant, kListAll,     kDeadLetters,
+                                        kOwed, kStock, kContracts,  kContractsOf, kContractNames};
 
 }  // namespace penstock::postgres_store::statements

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
@@ -21,6 +23,15 @@ class ContractTable {
   void put(const domain::TenantId& tenant, domain::Contract contract) {
     const std::unique_lock lock(mutex_);
     contracts_.insert_or_assign(tenant.str(), std::move(contract));
+    count_.store(contracts_.size(), std::memory_order_release);
+  }
+
+  /// Whether the tenant has a contract of its own. Asked for every order: without a lock where
+  /// nobody has one.
+  bool contains(const domain::TenantId& tenant) const {
+    if (count_.load(std::memory_order_acquire) == 0) return false;
+    const std::shared_lock lock(mutex_);
+    return contracts_.contains(tenant.str());
   }
 
   /// The tenant's own contract; nothing where the default is in force.
@@ -33,6 +44,7 @@ class ContractTable {
 
  private:
   mutable std::shared_mutex mutex_;
+  std::atomic<std::size_t> count_ = 0;
   std::unordered_map<std::string, domain::Contract, TextHash, std::equal_to<>> contracts_;
 };
 

@@ -164,6 +164,10 @@ std::expected<domain::Contract, StoreError> RocksReader::contract(const TenantId
   return contracts_.find(tenant).value_or(default_contract_);
 }
 
+domain::Standing RocksReader::standing(const TenantId& tenant) const {
+  return contracts_.contains(tenant) ? domain::Standing::own_contract : domain::Standing::grouped;
+}
+
 std::expected<std::vector<std::pair<TenantId, domain::Contract>>, StoreError>
 RocksReader::contracts(const TenantId& after, std::size_t limit) const {
   if (const auto running = check_running(); !running) return std::unexpected(running.error());

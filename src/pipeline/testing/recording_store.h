@@ -143,6 +143,9 @@ class WatchedReader final : public ports::OrderReader {
     if (away) return std::unexpected(ports::StoreError::unavailable);
     return reader_.contract(tenant);
   }
+  domain::Standing standing(const domain::TenantId& tenant) const override {
+    return reader_.standing(tenant);
+  }
   std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
   contracts(const domain::TenantId& after, std::size_t limit) const override {
     if (away) return std::unexpected(ports::StoreError::unavailable);
