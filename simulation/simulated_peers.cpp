@@ -164,7 +164,7 @@ void TracedLog::write(ports::LogLevel, std::string_view message,
     text += ' ';
     text += field.name;
     text += '=';
-    text += field.value;
+    field.value.append_to(text);
   }
   trace_.note("log {}", text);
 }

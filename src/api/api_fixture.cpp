@@ -218,8 +218,8 @@ void FakeLog::write(ports::LogLevel, std::string_view,
                     std::initializer_list<ports::LogField> fields) {
   const std::lock_guard lock(mutex_);
   for (const ports::LogField& field : fields) {
-    if (field.name == "code") codes_.emplace_back(field.value);
-    if (field.name == "detail") details_.emplace_back(field.value);
+    if (field.name == "code") codes_.emplace_back(field.value.str());
+    if (field.name == "detail") details_.emplace_back(field.value.str());
   }
 }
 

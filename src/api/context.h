@@ -24,6 +24,9 @@ struct ProcessUsage {
   std::uint64_t resident_bytes = 0;
   double cpu_seconds = 0;  ///< user and system, since the start
   std::uint64_t open_descriptors = 0;
+  std::uint64_t most_descriptors = 0;  ///< that it may open; 0: not known
+  double start_seconds = 0;            ///< when it started, since 1970
+  std::uint64_t log_lines_dropped = 0;
 };
 
 /// How a store that processes share does, for /metrics.

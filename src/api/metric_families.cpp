@@ -224,6 +224,24 @@ void add_process(const ProcessUsage& usage, Families& out) {
   out.push_back(gauge("penstock_process_open_descriptors", "Open file descriptors")
                     .add(usage.open_descriptors)
                     .take());
+  out.push_back(counter("penstock_log_dropped_total", "Log lines that were lost")
+                    .add(usage.log_lines_dropped)
+                    .take());
+  // Under the names that every Prometheus client library gives them.
+  out.push_back(
+      gauge("process_open_fds", "Open file descriptors").add(usage.open_descriptors).take());
+  out.push_back(gauge("process_max_fds", "File descriptors that may be open")
+                    .add(usage.most_descriptors)
+                    .take());
+  out.push_back(gauge("process_start_time_seconds", "When the process started, since 1970")
+                    .add(usage.start_seconds)
+                    .take());
+}
+
+void add_build(const std::string& version, Families& out) {
+  out.push_back(gauge("penstock_build_info", "1, with the version that runs")
+                    .add(1, {label("version", version)})
+                    .take());
 }
 
 void add_upkeep(const StoreUpkeep& upkeep, Families& out) {
@@ -242,6 +260,7 @@ void add_upkeep(const StoreUpkeep& upkeep, Families& out) {
 
 std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics,
                                           const RequestCounters& requests,
+                                          const std::string& version,
                                           const std::optional<ProcessUsage>& usage,
                                           const std::optional<StoreUpkeep>& upkeep) {
   Families families;
@@ -250,6 +269,7 @@ std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics
   add_effects(statistics, families);
   add_totals(statistics, families);
   add_requests(requests, families);
+  add_build(version, families);
   if (usage) add_process(*usage, families);
   if (upkeep) add_upkeep(*upkeep, families);
   return families;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <prometheus/metric_family.h>
@@ -14,6 +15,7 @@ namespace penstock::api {
 /// absent leaves the process out, `upkeep` absent the shared store.
 std::vector<prometheus::MetricFamily> metric_families(const pipeline::Statistics& statistics,
                                                       const RequestCounters& requests,
+                                                      const std::string& version,
                                                       const std::optional<ProcessUsage>& usage,
                                                       const std::optional<StoreUpkeep>& upkeep);
 

@@ -19,8 +19,8 @@ void get_metrics(Context& context, Call call) {
           if (context.parts.store_upkeep) upkeep = context.parts.store_upkeep();
           net::HttpResponse response;
           response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-          response.body = prometheus::TextSerializer().Serialize(
-              metric_families(statistics, context.counters, usage, upkeep));
+          response.body = prometheus::TextSerializer().Serialize(metric_families(
+              statistics, context.counters, context.options.version, usage, upkeep));
           reply.send(std::move(response));
         });
   };

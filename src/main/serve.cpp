@@ -46,11 +46,14 @@ std::string kind_of(const GatewayChoice& gateway) {
   return std::holds_alternative<NoGateway>(gateway) ? "none" : "sandbox";
 }
 
-api::ProcessUsage usage_for_metrics() {
+api::ProcessUsage usage_for_metrics(const ports::Log& log) {
   system::ProcessUsage const usage = system::read_own_usage();
   return {.resident_bytes = static_cast<std::uint64_t>(usage.resident_bytes),
           .cpu_seconds = static_cast<double>(usage.cpu_us) / 1e6,
-          .open_descriptors = static_cast<std::uint64_t>(usage.open_descriptors)};
+          .open_descriptors = static_cast<std::uint64_t>(usage.open_descriptors),
+          .most_descriptors = static_cast<std::uint64_t>(usage.most_descriptors),
+          .start_seconds = static_cast<double>(usage.start_us) / 1e6,
+          .log_lines_dropped = log.dropped()};
 }
 
 std::uint64_t random_bits() {
@@ -117,8 +120,8 @@ class Server {
     ports::Recovery const recovery = store_->store().recovery();
     log_.write(ports::LogLevel::info, "store open",
                {{"store", kind_of(options_.store)},
-                {"active_orders", std::to_string(recovery.active)},
-                {"unclean_ends", std::to_string(recovery.unclean_ends)}});
+                {"active_orders", recovery.active},
+                {"unclean_ends", recovery.unclean_ends}});
     if (store_->is_shared()) {
       share();
     } else if (options_.history_months > 0) {
@@ -183,7 +186,7 @@ class Server {
                       .log = log_,
                       .clock = clock_,
                       .random = random_bits,
-                      .process_usage = usage_for_metrics,
+                      .process_usage = [this] { return usage_for_metrics(log_); },
                       .store_upkeep = [this] { return upkeep_for_metrics(); }},
         api::ApiOptions{
             .admin_key = options_.admin_key,
@@ -237,8 +240,7 @@ class Server {
   /// resumed at the next start.
   bool drain() {
     signals_.exit_on_next();
-    log_.write(ports::LogLevel::info, "draining",
-               {{"seconds", std::to_string(options_.drain.count())}});
+    log_.write(ports::LogLevel::info, "draining", {{"seconds", options_.drain.count()}});
     pipeline_.drain();
     auto deadline = Clock::now() + options_.drain;
     bool drained = false;

@@ -126,7 +126,7 @@ void Pipeline::Machine::log_landing(const Landing& landing) {
                       {"stage", to_string(event.stage)},
                       {"from", event.from ? to_string(*event.from) : ""},
                       {"to", to_string(event.to)},
-                      {"attempt", std::to_string(event.attempt)},
+                      {"attempt", event.attempt},
                       {"code", to_string(event.reason)}});
   }
 }

@@ -143,7 +143,7 @@ bool Housekeeper::make_months() {
   if (!made) return note("the months ahead could not be made", made.error());
   if (made->integer(0, 0) > 0) {
     log_.write(LogLevel::info, "months made ahead",
-               {{"partitions", std::to_string(made->integer(0, 0))}});
+               {{"partitions", made->integer(0, 0)}});
   }
   return true;
 }
@@ -178,7 +178,7 @@ bool Housekeeper::count_default_rows() {
   if (default_rows_ > 0) {
     log_.write(LogLevel::warning,
                "rows lie in default partitions: their months were not made ahead",
-               {{"rows", std::to_string(default_rows_.load())}});
+               {{"rows", default_rows_.load()}});
   }
   return true;
 }

@@ -1,17 +1,16 @@
 #include "adapters/system/json_log.h"
 
 #include <array>
-#include <cerrno>
-#include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
-#include <unistd.h>
+
+#include "adapters/system/log_writer.h"
 
 namespace penstock::system {
 namespace {
 
 constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warning", "error"};
-constexpr std::chrono::milliseconds kGathering{20};
 constexpr std::string_view kReplacement = "\\ufffd";
 
 /// The length of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7); 0
@@ -62,20 +61,24 @@ void append_quoted(std::string_view text, std::string& out) {
   out += '"';
 }
 
-void append_member(std::string_view name, std::string_view value, std::string& out) {
+void append_member(std::string_view name, const ports::LogValue& value, std::string& out) {
   out += ',';
   append_quoted(name, out);
   out += ':';
-  append_quoted(value, out);
+  if (value.is_number()) {
+    value.append_to(out);
+  } else {
+    append_quoted(value.text(), out);
+  }
 }
 
-void write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t const written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;  // nowhere left to complain to
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
+void begin_line(ports::Clock& clock, ports::LogLevel level, std::string_view message,
+                std::string& out) {
+  out += R"({"time":")";
+  domain::append_rfc3339(clock.now().wall, out);
+  out += '"';
+  append_member("level", to_string(level), out);
+  append_member("message", message, out);
 }
 
 }  // namespace
@@ -92,16 +95,23 @@ std::optional<ports::LogLevel> parse_log_level(std::string_view text) {
 }
 
 JsonLog::JsonLog(ports::Clock& clock, ports::LogLevel level, int descriptor)
-    : clock_(clock), level_(level), descriptor_(descriptor), writer_([this] { run(); }) {}
+    : clock_(clock), level_(level) {
+  auto tell_lost = [&clock](std::uint64_t lines) {
+    std::string line;
+    begin_line(clock, ports::LogLevel::warning,
+               fmt::format("{} log lines were dropped: the log was not read, or could not be "
+                           "written",
+                           lines),
+               line);
+    append_member("dropped", lines, line);
+    return line += "}\n";
+  };
+  writer_ = std::make_shared<LogWriter>(descriptor, kMaxLogBacklogBytes, std::move(tell_lost));
+  writer_->start();
+}
 
 JsonLog::~JsonLog() {
-  {
-    std::lock_guard const lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_one();
-  writer_.join();
-  flush();
+  writer_->stop(kLastLogLines);
 }
 
 void JsonLog::write(ports::LogLevel level, std::string_view message,
@@ -109,65 +119,23 @@ void JsonLog::write(ports::LogLevel level, std::string_view message,
   if (!enabled(level)) return;
   static thread_local std::string line;
   line.clear();
-  line += R"({"time":")";
-  domain::append_rfc3339(clock_.now().wall, line);
-  line += '"';
-  append_member("level", to_string(level), line);
-  append_member("message", message, line);
+  begin_line(clock_, level, message, line);
   for (const ports::LogField& field : fields) {
-    if (!field.value.empty()) append_member(field.name, field.value, line);
+    if (field.value.is_number() || !field.value.text().empty()) {
+      append_member(field.name, field.value, line);
+    }
   }
   line += "}\n";
-  bool wake = false;
-  {
-    std::lock_guard const lock(mutex_);
-    if (waiting_.size() + line.size() > kMaxLogBacklogBytes) {
-      ++dropped_;
-      return;
-    }
-    // Behind a line that waits the writer is awake, or whoever left it there flushes.
-    wake = waiting_.empty();
-    append_dropped_line();
-    waiting_ += line;
-  }
-  if (level >= ports::LogLevel::warning) {
-    flush();
-  } else if (wake) {
-    changed_.notify_one();
-  }
+  writer_->add(line,
+               level >= ports::LogLevel::warning ? LogWriter::Hurry::yes : LogWriter::Hurry::no);
 }
 
-void JsonLog::append_dropped_line() {
-  if (dropped_ == 0) return;
-  waiting_ += R"({"time":")";
-  domain::append_rfc3339(clock_.now().wall, waiting_);
-  fmt::format_to(std::back_inserter(waiting_),
-                 R"(","level":"warning","message":"{} log lines were dropped"}})"
-                 "\n",
-                 dropped_);
-  dropped_ = 0;
+std::uint64_t JsonLog::dropped() const {
+  return writer_->lost();
 }
 
-void JsonLog::flush() {
-  std::lock_guard const writing(writing_);
-  std::string lines;
-  {
-    std::lock_guard const lock(mutex_);
-    lines.swap(waiting_);
-  }
-  write_all(descriptor_, lines);
-}
-
-void JsonLog::run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-    // Lines that follow soon share the write.
-    changed_.wait_for(lock, kGathering, [this] { return stopping_; });
-    lock.unlock();
-    flush();
-    lock.lock();
-  }
+bool JsonLog::flush(std::chrono::milliseconds longest) {
+  return writer_->flush(longest);
 }
 
 }  // namespace penstock::system

@@ -3,15 +3,21 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adapters/system/system_clock.h"
+#include "adapters/system/system_random.h"
 #include "net/json.h"
 
 namespace penstock::system {
@@ -98,20 +104,44 @@ TEST(JsonLog, leaves_out_what_is_below_its_level) {
   EXPECT_EQ(member(lines[0], "message"), "loud");
 }
 
-TEST(JsonLog, a_warning_is_out_when_write_returns) {
+/// Reads until `wanted` has come; a reader that waits for ever is stopped by its runner.
+std::string read_until(int descriptor, std::string_view wanted) {
+  std::string text;
+  while (text.find(wanted) == std::string::npos) {
+    std::array<char, 4096> chunk{};
+    ssize_t const got = ::read(descriptor, chunk.data(), chunk.size());
+    EXPECT_GT(got, 0) << text;
+    if (got <= 0) break;
+    text.append(chunk.data(), static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+TEST(JsonLog, a_warning_leaves_behind_what_was_logged_before_it) {
   Pipe pipe;
   SystemClock clock;
   JsonLog log(clock, ports::LogLevel::debug, pipe.writer());
   log.write(ports::LogLevel::debug, "before", {});
   log.write(ports::LogLevel::warning, "now", {});
-  // The line before may have left on its own, so the pipe is read as one stream of what is there.
-  ASSERT_EQ(::fcntl(pipe.reader(), F_SETFL, O_NONBLOCK), 0);
-  std::array<char, 4096> chunk{};
-  ssize_t const got = ::read(pipe.reader(), chunk.data(), chunk.size());
-  ASSERT_GT(got, 0);
-  std::string const text(chunk.data(), static_cast<std::size_t>(got));
-  EXPECT_NE(text.find("before"), std::string::npos);
-  EXPECT_NE(text.find("now"), std::string::npos);
+  std::string const text = read_until(pipe.reader(), "now");
+  EXPECT_LT(text.find("before"), text.find("now"));
+}
+
+TEST(JsonLog, numbers_stay_numbers) {
+  Pipe pipe;
+  SystemClock clock;
+  {
+    JsonLog log(clock, ports::LogLevel::info, pipe.writer());
+    log.write(ports::LogLevel::info, "n",
+              {{"attempt", std::uint32_t{2}},
+               {"change", -7},
+               {"most", ~std::uint64_t{0}},
+               {"none", 0},
+               {"text", "2"}});
+  }
+  EXPECT_NE(pipe.read_all().find(
+                R"("attempt":2,"change":-7,"most":18446744073709551615,"none":0,"text":"2"})"),
+            std::string::npos);
 }
 
 TEST(JsonLog, an_info_line_leaves_without_a_further_call) {
@@ -204,24 +234,81 @@ TEST(JsonLog, a_reader_that_stops_reading_drops_lines_and_is_told_how_many) {
   });
   constexpr int kLines = 10'000;
   std::string const kilobyte(1024, 'x');
+  std::uint64_t dropped = 0;
   {
     JsonLog log(clock, ports::LogLevel::debug, pipe.writer());
     for (int line = 0; line < kLines; ++line) log.write(ports::LogLevel::debug, kilobyte, {});
+    dropped = log.dropped();
     read_on = true;
     read_on.notify_one();
-    log.flush();
+    EXPECT_TRUE(log.flush(std::chrono::minutes(2)));
     log.write(ports::LogLevel::info, "after", {});
+    EXPECT_TRUE(log.flush(std::chrono::minutes(2)));
   }
   pipe.close_writer();
   reader.join();
   auto const lines = lines_of(text);
-  EXPECT_LT(lines.size(), std::size_t{kLines});
-  ASSERT_GE(lines.size(), 2U);
-  // Where it stands depends on what the log's thread had taken when the reader went on.
-  EXPECT_TRUE(std::ranges::any_of(lines, [](const auto& line) {
-    return member(line, "message").find("dropped") != std::string::npos;
-  }));
+  EXPECT_GT(dropped, 0U);
+  std::uint64_t told = 0;
+  for (const std::string& line : lines) {
+    auto const document = net::JsonDocument::parse(line);
+    ASSERT_TRUE(document) << line;
+    if (auto const count = document->root().find("dropped")) told += *count->as_int64();
+  }
+  EXPECT_EQ(told, dropped);
+  auto const kept = std::ranges::count_if(
+      lines, [&](const std::string& line) { return member(line, "message") == kilobyte; });
+  EXPECT_EQ(static_cast<std::uint64_t>(kept) + dropped, std::uint64_t{kLines});
   EXPECT_EQ(member(lines.back(), "message"), "after");
+}
+
+TEST(JsonLog, nobody_waits_for_a_pipe_that_is_never_read_and_neither_does_the_end) {
+  Pipe pipe;
+  SystemClock clock;
+  std::string const kilobyte(1024, 'x');
+  JsonLog log(clock, ports::LogLevel::info, pipe.writer());
+  for (int line = 0; line < 10'000; ++line) log.write(ports::LogLevel::error, kilobyte, {});
+  EXPECT_GT(log.dropped(), 0U);
+  EXPECT_FALSE(log.flush(std::chrono::milliseconds(1)));
+}
+
+TEST(JsonLog, what_a_full_disk_refuses_is_counted) {
+  int const full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  SystemClock clock;
+  {
+    JsonLog log(clock, ports::LogLevel::info, full);
+    for (int line = 0; line < 5; ++line) log.write(ports::LogLevel::warning, "w", {});
+    EXPECT_TRUE(log.flush(std::chrono::minutes(2)));
+    EXPECT_EQ(log.dropped(), 5U);
+  }
+  ::close(full);
+}
+
+TEST(JsonLog, a_reader_that_comes_back_is_told_what_it_missed) {
+  system::SystemRandom random;
+  std::string const path =
+      (std::filesystem::temp_directory_path() / fmt::format("log-fifo-{}", random.next())).string();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  int const first = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  int const writer = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  SystemClock clock;
+  {
+    JsonLog log(clock, ports::LogLevel::info, writer);
+    ::close(first);
+    log.write(ports::LogLevel::warning, "unseen", {});
+    log.write(ports::LogLevel::warning, "unseen", {});
+    EXPECT_TRUE(log.flush(std::chrono::minutes(2)));
+    EXPECT_EQ(log.dropped(), 2U);
+    int const second = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    log.write(ports::LogLevel::warning, "seen", {});
+    std::string const text = read_until(second, "\"dropped\":2");
+    EXPECT_NE(text.find("\"seen\""), std::string::npos);
+    EXPECT_EQ(text.find("unseen"), std::string::npos);
+    ::close(second);
+  }
+  ::close(writer);
+  std::filesystem::remove(path);
 }
 
 TEST(JsonLog, levels_are_read_back_as_they_are_written) {

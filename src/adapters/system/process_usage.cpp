@@ -33,9 +33,14 @@ std::int64_t number_after(std::string_view text, std::string_view name) {
   return number;
 }
 
-/// utime and stime, fields 14 and 15 of /proc/PID/stat, counted behind the command's name, which
-/// may hold spaces and parentheses itself.
-std::optional<std::int64_t> cpu_us_of(std::string_view stat) {
+struct ProcessTimes {
+  std::int64_t cpu_us = 0;
+  std::int64_t start_us = 0;  ///< since the machine was booted
+};
+
+/// utime, stime and starttime, fields 14, 15 and 22 of /proc/PID/stat, counted behind the command's
+/// name, which may hold spaces and parentheses itself.
+std::optional<ProcessTimes> times_of(std::string_view stat) {
   std::size_t const name_end = stat.rfind(')');
   if (name_end == std::string_view::npos) return std::nullopt;
   std::istringstream fields{std::string(stat.substr(name_end + 1))};
@@ -44,8 +49,18 @@ std::optional<std::int64_t> cpu_us_of(std::string_view stat) {
   std::int64_t user = 0;
   std::int64_t kernel = 0;
   if (!(fields >> user >> kernel)) return std::nullopt;
+  for (int field = 16; field < 22; ++field) fields >> skipped;
+  std::int64_t start = 0;
+  if (!(fields >> start)) return std::nullopt;
   std::int64_t const ticks_per_second = ::sysconf(_SC_CLK_TCK);
-  return (user + kernel) * 1'000'000 / ticks_per_second;
+  return ProcessTimes{.cpu_us = (user + kernel) * 1'000'000 / ticks_per_second,
+                      .start_us = start * 1'000'000 / ticks_per_second};
+}
+
+/// The wall clock when the machine was booted, as /proc/stat has it.
+std::int64_t boot_us() {
+  auto const stat = read_text("/proc/stat");
+  return stat ? number_after(*stat, "\nbtime ") * 1'000'000 : 0;
 }
 
 }  // namespace
@@ -55,11 +70,15 @@ std::optional<ProcessUsage> read_process_usage(pid_t process) {
   auto const stat = read_text(folder + "stat");
   auto const status = read_text(folder + "status");
   if (!stat || !status) return std::nullopt;
-  auto const cpu_us = cpu_us_of(*stat);
-  if (!cpu_us) return std::nullopt;
-  ProcessUsage usage{.cpu_us = *cpu_us,
+  auto const times = times_of(*stat);
+  if (!times) return std::nullopt;
+  ProcessUsage usage{.cpu_us = times->cpu_us,
                      .resident_bytes = number_after(*status, "VmRSS:") * 1024,
-                     .peak_resident_bytes = number_after(*status, "VmHWM:") * 1024};
+                     .peak_resident_bytes = number_after(*status, "VmHWM:") * 1024,
+                     .start_us = boot_us() + times->start_us};
+  if (auto const limits = read_text(folder + "limits")) {
+    usage.most_descriptors = number_after(*limits, "Max open files");
+  }
   if (auto const io = read_text(folder + "io")) {
     usage.written_bytes = number_after(*io, "\nwrite_bytes:");
   }

@@ -14,6 +14,8 @@ struct ProcessUsage {
   std::int64_t peak_resident_bytes = 0;
   std::int64_t written_bytes = 0;  ///< sent to the block layer; 0 where that is not shown
   std::int64_t open_descriptors = 0;
+  std::int64_t most_descriptors = 0;  ///< its soft limit; 0 where that is not shown
+  std::int64_t start_us = 0;          ///< the wall clock at its start, since 1970
 };
 
 /// Reads the usage of a process; nothing if there is none of that id or it cannot be read.

@@ -67,6 +67,11 @@ TEST(ProcessUsage, counts_this_process) {
   EXPECT_GT(usage.resident_bytes, 1024 * 1024);
   EXPECT_GE(usage.peak_resident_bytes, usage.resident_bytes);
   EXPECT_GE(usage.open_descriptors, 3);
+  EXPECT_GE(usage.most_descriptors, usage.open_descriptors);
+  // Ticks and whole seconds of the boot are a second apart from the clock at most.
+  std::int64_t const now_us = SystemClock().now().wall.us;
+  EXPECT_GT(usage.start_us, now_us - std::int64_t{24} * 3600 * 1'000'000);
+  EXPECT_LE(usage.start_us, now_us + 2'000'000);
   EXPECT_GE(usage.cpu_us, 0);
 }
 

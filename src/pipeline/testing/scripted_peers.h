@@ -149,7 +149,7 @@ class KeptLog final : public ports::Log {
   void write(ports::LogLevel at, std::string_view message,
              std::initializer_list<ports::LogField> fields) override {
     Line line{at, std::string(message), {}};
-    for (const auto& field : fields) line.fields.emplace(field.name, field.value);
+    for (const auto& field : fields) line.fields.emplace(field.name, field.value.str());
     lines.push_back(std::move(line));
   }
   std::size_t count(std::string_view message) const {
