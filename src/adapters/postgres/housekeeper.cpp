@@ -142,8 +142,7 @@ bool Housekeeper::make_months() {
   const auto made = connection_->run(kMakeMonths, {});
   if (!made) return note("the months ahead could not be made", made.error());
   if (made->integer(0, 0) > 0) {
-    log_.write(LogLevel::info, "months made ahead",
-               {{"partitions", made->integer(0, 0)}});
+    log_.write(LogLevel::info, "months made ahead", {{"partitions", made->integer(0, 0)}});
   }
   return true;
 }
