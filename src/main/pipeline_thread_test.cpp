@@ -47,7 +47,7 @@ class SilentLog : public ports::Log {
              std::initializer_list<ports::LogField> fields) override {
     std::lock_guard const lock(mutex_);
     if (level != ports::LogLevel::error) return;
-    for (const auto& field : fields) errors_.emplace_back(field.value);
+    for (const auto& field : fields) errors_.emplace_back(field.value.str());
   }
   std::vector<std::string> errors() const {
     std::lock_guard const lock(mutex_);
