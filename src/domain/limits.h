@@ -23,6 +23,7 @@ inline constexpr std::size_t kMaxPaymentMethodBytes = 128;
 inline constexpr std::size_t kMaxTraceparentBytes = 55;
 inline constexpr std::size_t kDefaultPage = 50;
 inline constexpr std::size_t kMaxPage = 500;
+inline constexpr std::size_t kMaxPageBytes = 1024 * 1024;  // of its orders, and as JSON
 inline constexpr std::size_t kMaxCursorBytes = 1024;
 inline constexpr std::int64_t kMaxWaitSeconds = 30;
 
@@ -63,6 +64,7 @@ inline constexpr Duration kMaxClockBehind = Duration::hours(1);
 inline constexpr Duration kMaxClockAhead = Duration::hours(24);
 
 static_assert(kMaxPage >= kDefaultPage);
+static_assert(kMaxPageBytes > kMaxBodyBytes, "an order of a full body fits a page");
 static_assert(kMaxItemsPerOrder * kMaxNameBytes < kMaxBodyBytes, "a full order fits its body");
 static_assert(kMaxMetadataPairs * 2 * kMaxMetadataBytes < kMaxBodyBytes);
 static_assert(kMaxBatch <= kMaxMailbox);

@@ -12,6 +12,7 @@
 #include "domain/fair_share.h"
 #include "domain/ids.h"
 #include "domain/instant.h"
+#include "domain/limits.h"
 #include "domain/order.h"
 #include "domain/stock.h"
 #include "ports/order_store.h"
@@ -40,6 +41,7 @@ struct OrderQuery {
   std::optional<domain::Instant> created_to;    ///< exclusive
   std::optional<domain::OrderId> before;        ///< the cursor: only older ids
   std::size_t limit = 50;
+  std::size_t max_bytes = domain::limits::kMaxPageBytes;  ///< of the page, see PageBudget
 };
 
 struct DeadLetterQuery {
@@ -48,6 +50,7 @@ struct DeadLetterQuery {
   std::optional<domain::Reason> error;   ///< matches the last error
   std::optional<domain::OrderId> after;  ///< the cursor: only later ids
   std::size_t limit = 50;
+  std::size_t max_bytes = domain::limits::kMaxPageBytes;  ///< of the page, see PageBudget
 };
 
 /// A page; `next` continues behind the last one, absent at the end.
@@ -56,8 +59,9 @@ struct OrderPage {
   std::optional<domain::OrderId> next;
 };
 
-/// Reader side. Any thread; sees exactly what was synced. Bounded work a call: a filtered list may
-/// return a short page with `next` set. Errors: unavailable, corrupt, stopped.
+/// Reader side. Any thread; sees exactly what was synced. Bounded work and memory a call: a
+/// filtered list, or one of large orders (page_budget.h), may return a short page with `next` set.
+/// Errors: unavailable, corrupt, stopped.
 class OrderReader {
  public:
   virtual ~OrderReader() = default;

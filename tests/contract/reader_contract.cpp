@@ -178,6 +178,55 @@ TEST_P(OrderStoreContract, AnEmptyStoreListsNothing) {
   EXPECT_THAT(reader().contracts({}, 10).value(), IsEmpty());
 }
 
+/// An order of at least 10 000 bytes.
+OrderBuilder large(OrderBuilder builder) {
+  for (std::size_t pair = 0; pair < domain::limits::kMaxMetadataPairs; ++pair) {
+    builder.metadata("name-" + std::to_string(pair),
+                     std::string(domain::limits::kMaxMetadataBytes, 'x'));
+  }
+  return builder;
+}
+
+constexpr std::size_t kLargeBytes =
+    domain::limits::kMaxMetadataPairs * domain::limits::kMaxMetadataBytes;
+
+TEST_P(OrderStoreContract, APageOfLargeOrdersEndsAtItsBoundInBytesAndTheListGoesOn) {
+  std::vector<Order> orders;
+  for (int number = 0; number < 12; ++number) orders.push_back(store_placed(large(order())));
+  for (int number = 0; number < 12; ++number) orders.push_back(store_fulfilled(large(order())));
+  for (const auto status : {std::optional<Status>(), std::optional(Status::fulfilled)}) {
+    const ports::OrderQuery query{.status = status, .limit = 500, .max_bytes = 5 * kLargeBytes};
+    const auto page = reader().list(query).value();
+    EXPECT_GE(page.orders.size(), 3U);
+    EXPECT_LE(page.orders.size(), 5U);
+    const auto wanted = newest_first(orders);
+    EXPECT_EQ(ids_of(walk(reader(), query)), ids_where(wanted, [&](const Order& each) {
+                return !status || each.status == *status;
+              }));
+  }
+  // However small the bound: a list that moves on by one order at least ends.
+  EXPECT_EQ(walk(reader(), {.limit = 500, .max_bytes = 1}).size(), orders.size());
+}
+
+TEST_P(OrderStoreContract, OperatorsListsEndTheirPagesAtABoundInBytesToo) {
+  std::vector<Order> dead;
+  for (int number = 0; number < 6; ++number) dead.push_back(store_dead_letter(large(order())));
+  const ports::DeadLetterQuery query{.limit = 500, .max_bytes = 3 * kLargeBytes};
+  const auto page = reader().dead_letters(query).value();
+  EXPECT_GE(page.orders.size(), 1U);
+  EXPECT_LE(page.orders.size(), 3U);
+  EXPECT_EQ(ids_of(walk_dead_letters(reader(), query)), ids_of(dead));
+
+  constexpr std::size_t kMoreThanAPage = domain::limits::kMaxPageBytes / kLargeBytes + 5;
+  for (std::size_t number = 0; number < kMoreThanAPage; ++number) store_owing(large(order()));
+  const auto owed = reader().owed_refunds(std::nullopt, 500).value();
+  EXPECT_LE(owed.orders.size(), domain::limits::kMaxPageBytes / kLargeBytes);
+  ASSERT_TRUE(owed.next.has_value());
+  const auto rest = reader().owed_refunds(owed.next, 500).value();
+  EXPECT_EQ(owed.orders.size() + rest.orders.size(), kMoreThanAPage);
+  EXPECT_EQ(rest.next, std::nullopt);
+}
+
 TEST_P(OrderStoreContract, DeadLettersAreListedWhileOpenAndAsTheRecordOfACompensation) {
   const Order open = store_dead_letter(order());
   const Order discarded = store_dead_letter(order());

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "adapters/memory/memory_store.h"
+#include "ports/page_budget.h"
 
 namespace penstock::memory_store {
 namespace {
@@ -21,7 +22,8 @@ std::size_t page_size(std::size_t limit) {
 /// Fills a page from `scan`, which offers orders to `take` until it says that it has enough.
 class PageFiller {
  public:
-  explicit PageFiller(std::size_t limit) : limit_(page_size(limit)) {}
+  explicit PageFiller(std::size_t limit, ports::PageBudget budget = ports::PageBudget())
+      : limit_(page_size(limit)), budget_(budget) {}
 
   /// False once the page ends before `order`.
   template <typename Matches>
@@ -32,7 +34,7 @@ class PageFiller {
     }
     ++scanned_;
     if (matches(order)) {
-      if (page_.orders.size() == limit_) {
+      if (page_.orders.size() == limit_ || !budget_.take(order)) {
         page_.next = page_.orders.back().id;
         return false;
       }
@@ -46,6 +48,7 @@ class PageFiller {
 
  private:
   std::size_t limit_;
+  ports::PageBudget budget_;
   std::size_t scanned_ = 0;
   OrderId last_;
   OrderPage page_;
@@ -90,7 +93,7 @@ std::expected<std::optional<ports::StoredOrder>, StoreError> MemoryStore::find(
 std::expected<OrderPage, StoreError> MemoryStore::list(const ports::OrderQuery& query) const {
   const std::lock_guard lock(mutex_);
   if (stopped_) return std::unexpected(*stopped_);
-  PageFiller filler(query.limit);
+  PageFiller filler(query.limit, ports::PageBudget(query.max_bytes));
   auto next = disk_->orders.lower_bound(end_of(query));
   while (next != disk_->orders.begin()) {
     --next;
@@ -110,7 +113,7 @@ std::expected<OrderPage, StoreError> MemoryStore::dead_letters(
            (!query.stage || order.dead_letter->stage == *query.stage) &&
            (!query.error || order.dead_letter->last_error == *query.error);
   };
-  PageFiller filler(query.limit);
+  PageFiller filler(query.limit, ports::PageBudget(query.max_bytes));
   for (auto next = query.after ? dead_letters_.upper_bound(*query.after) : dead_letters_.begin();
        next != dead_letters_.end(); ++next) {
     if (!filler.take(disk_->orders.find(*next)->second.order, matches)) break;

@@ -9,6 +9,7 @@
 #include "adapters/postgres/statements.h"
 #include "domain/check.h"
 #include "domain/limits.h"
+#include "ports/page_budget.h"
 
 namespace penstock::postgres_store {
 namespace {
@@ -83,10 +84,13 @@ domain::Contract contract_of(const Rows& rows, std::size_t row, const domain::Co
 }
 
 /// A page of what was asked for with one more than the page holds.
-OrderPage page_of(std::vector<Order> orders, std::size_t limit) {
+OrderPage page_of(std::vector<Order> orders, std::size_t limit, std::size_t max_bytes) {
   OrderPage page;
-  if (orders.size() > limit) {
-    orders.resize(limit);
+  ports::PageBudget budget(max_bytes);
+  std::size_t taken = 0;
+  while (taken < std::min(orders.size(), limit) && budget.take(orders[taken])) ++taken;
+  if (orders.size() > taken) {
+    orders.resize(taken);
     page.next = orders.back().id;
   }
   page.orders = std::move(orders);
@@ -234,6 +238,7 @@ std::expected<OrderPage, StoreError> PostgresReader::list(const ports::OrderQuer
   const bool is_filtered = query.status || query.created_from || query.created_to;
   const std::size_t asked = is_filtered ? std::max(kWindow, limit + 1) : limit + 1;
   IdRange range = range_of(query);
+  ports::PageBudget budget(query.max_bytes);
   std::vector<Order> found;
   for (std::size_t scanned = 0; scanned < kMaxScanned;) {
     auto orders = window(query.tenant, range.first, range.end, asked);
@@ -242,14 +247,16 @@ std::expected<OrderPage, StoreError> PostgresReader::list(const ports::OrderQuer
     if (!orders->empty()) range.end = orders->back().id;
     scanned += orders->size();
     for (Order& order : *orders) {
-      if (matches(order, query)) found.push_back(std::move(order));
-      if (found.size() > limit) return page_of(std::move(found), limit);
+      if (!matches(order, query)) continue;
+      if (found.size() == limit || !budget.take(order)) {
+        const OrderId last = found.back().id;
+        return OrderPage{.orders = std::move(found), .next = last};
+      }
+      found.push_back(std::move(order));
     }
-    if (is_last) return page_of(std::move(found), limit);
+    if (is_last) return OrderPage{.orders = std::move(found), .next = std::nullopt};
   }
-  OrderPage page = page_of(std::move(found), limit);
-  page.next = range.end;
-  return page;
+  return OrderPage{.orders = std::move(found), .next = range.end};
 }
 
 std::expected<OrderPage, StoreError> PostgresReader::dead_letters(
@@ -272,7 +279,7 @@ std::expected<OrderPage, StoreError> PostgresReader::dead_letters(
   if (!rows) return std::unexpected(rows.error());
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(StoreError::corrupt);
-  return page_of(*std::move(orders), limit);
+  return page_of(*std::move(orders), limit, query.max_bytes);
 }
 
 std::expected<OrderPage, StoreError> PostgresReader::owed_refunds(std::optional<OrderId> after,
@@ -284,7 +291,7 @@ std::expected<OrderPage, StoreError> PostgresReader::owed_refunds(std::optional<
   if (!rows) return std::unexpected(rows.error());
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(StoreError::corrupt);
-  return page_of(*std::move(orders), most);
+  return page_of(*std::move(orders), most, domain::limits::kMaxPageBytes);
 }
 
 std::expected<std::optional<domain::Stock>, StoreError> PostgresReader::stock(

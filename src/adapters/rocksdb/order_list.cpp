@@ -6,6 +6,7 @@
 #include "adapters/rocksdb/record_codec.h"
 #include "adapters/rocksdb/state_codec.h"
 #include "domain/limits.h"
+#include "ports/page_budget.h"
 
 namespace penstock::rocksdb_store {
 namespace {
@@ -137,6 +138,7 @@ OrderList::Maybe<std::optional<Order>> OrderList::ended_order() const {
 std::expected<ports::OrderPage, StoreError> OrderList::page() {
   ports::OrderPage page;
   const std::size_t limit = std::clamp<std::size_t>(query_.limit, 1, domain::limits::kMaxPage);
+  ports::PageBudget budget(query_.max_bytes);
   OrderId last;
   for (std::size_t scanned = 0;; ++scanned) {
     const auto active = active_id();
@@ -151,7 +153,7 @@ std::expected<ports::OrderPage, StoreError> OrderList::page() {
     auto order = is_active ? active_order() : ended_order();
     if (!order) return std::unexpected(order.error());
     if (*order) {
-      if (page.orders.size() == limit) break;
+      if (page.orders.size() == limit || !budget.take(**order)) break;
       page.orders.push_back(std::move(**order));
     }
     last = id;

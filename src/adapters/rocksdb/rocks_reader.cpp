@@ -10,6 +10,7 @@
 #include "adapters/rocksdb/record_codec.h"
 #include "adapters/rocksdb/state_codec.h"
 #include "domain/limits.h"
+#include "ports/page_budget.h"
 
 namespace penstock::rocksdb_store {
 namespace {
@@ -104,7 +105,7 @@ std::expected<OrderPage, StoreError> RocksReader::list(const ports::OrderQuery& 
 template <typename Matches>
 std::expected<OrderPage, StoreError> RocksReader::listed_page(char tag,
                                                               std::optional<OrderId> after,
-                                                              std::size_t limit,
+                                                              PageBounds bounds,
                                                               Matches matches) const {
   if (const auto running = check_running(); !running) return std::unexpected(running.error());
   OrderPage page;
@@ -113,6 +114,7 @@ std::expected<OrderPage, StoreError> RocksReader::listed_page(char tag,
   const std::string first = tagged_id_key(tag, after.value_or(OrderId{}));
   listed->Seek(first);
   if (after && listed->Valid() && listed->key() == rocksdb::Slice(first)) listed->Next();
+  ports::PageBudget budget(bounds.max_bytes);
   OrderId last;
   for (std::size_t scanned = 0; listed->Valid(); ++scanned, listed->Next()) {
     const auto id = id_of_tagged(tag, listed->key().ToStringView());
@@ -125,7 +127,7 @@ std::expected<OrderPage, StoreError> RocksReader::listed_page(char tag,
     if (!stored) return std::unexpected(stored.error());
     // It may have left the list since, or its month may be gone.
     if (*stored && matches((*stored)->order)) {
-      if (page.orders.size() == page_size(limit)) {
+      if (page.orders.size() == page_size(bounds.limit) || !budget.take((*stored)->order)) {
         page.next = page.orders.back().id;
         return page;
       }
@@ -139,7 +141,8 @@ std::expected<OrderPage, StoreError> RocksReader::listed_page(char tag,
 
 std::expected<OrderPage, StoreError> RocksReader::dead_letters(
     const ports::DeadLetterQuery& query) const {
-  return listed_page(kDeadLetterTag, query.after, query.limit, [&query](const Order& order) {
+  const PageBounds bounds{.limit = query.limit, .max_bytes = query.max_bytes};
+  return listed_page(kDeadLetterTag, query.after, bounds, [&query](const Order& order) {
     return order.dead_letter && order.dead_letter->state != domain::DeadLetterState::discarded &&
            (query.tenant.empty() || order.tenant == query.tenant) &&
            (!query.stage || order.dead_letter->stage == *query.stage) &&
@@ -149,7 +152,7 @@ std::expected<OrderPage, StoreError> RocksReader::dead_letters(
 
 std::expected<OrderPage, StoreError> RocksReader::owed_refunds(std::optional<OrderId> after,
                                                                std::size_t limit) const {
-  return listed_page(kOwedRefundTag, after, limit,
+  return listed_page(kOwedRefundTag, after, {.limit = limit},
                      [](const Order& order) { return domain::owes_refund(order); });
 }
 

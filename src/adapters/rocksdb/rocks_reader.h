@@ -43,10 +43,14 @@ class RocksReader final : public ports::OrderReader {
 
  private:
   std::expected<void, ports::StoreError> check_running() const;
+  struct PageBounds {
+    std::size_t limit = domain::limits::kDefaultPage;
+    std::size_t max_bytes = domain::limits::kMaxPageBytes;
+  };
   /// The page of a list in the `listed` family: those behind `after` that `matches` keeps.
   template <typename Matches>
   std::expected<ports::OrderPage, ports::StoreError> listed_page(
-      char tag, std::optional<domain::OrderId> after, std::size_t limit, Matches matches) const;
+      char tag, std::optional<domain::OrderId> after, PageBounds bounds, Matches matches) const;
   std::expected<std::vector<ports::Delivered>, ports::StoreError> deliveries_of(
       const domain::OrderId& order, rocksdb::ColumnFamilyHandle* month,
       std::uint64_t batch_sequence) const;
