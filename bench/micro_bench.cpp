@@ -8,12 +8,11 @@
 
 #include "adapters/rocksdb/byte_codec.h"
 #include "adapters/rocksdb/record_codec.h"
-#include "api/sha256.h"
+#include "api/idempotency.h"
 #include "domain/order.h"
 #include "domain/saga.h"
 #include "domain/token_bucket.h"
 #include "net/json.h"
-#include "net/json_canonical.h"
 #include "pipeline/ingest.h"
 #include "pipeline/receipt.h"
 
@@ -112,11 +111,9 @@ BENCHMARK(json_parse);
 
 void fingerprint(benchmark::State& state) {
   const auto document = net::JsonDocument::parse(kBody);
-  std::string canonical;
+  const domain::Order order = placed_order(1);
   for (auto _ : state) {
-    canonical.clear();
-    net::canonical_json(document->root(), "idempotency_key", canonical);
-    benchmark::DoNotOptimize(api::sha256({"POST", "/orders", canonical}));
+    benchmark::DoNotOptimize(api::fingerprint_of_order(document->root(), order));
   }
 }
 BENCHMARK(fingerprint);

@@ -1,16 +1,28 @@
 #include "api/idempotency.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "api/sha256.h"
 #include "net/json_canonical.h"
+#include "net/json_writer.h"
 
 namespace penstock::api {
 namespace {
 
 constexpr std::string_view kOrderRoute = "POST\n/orders\n";
-constexpr std::string_view kMember = "idempotency_key";
+// What the order as it was understood says; the rest of a body is taken as it was sent.
+constexpr std::array<std::string_view, 8> kOrderMembers{"tenant_id", "customer_id",    "items",
+                                                        "currency",  "payment",        "metadata",
+                                                        "action",    "idempotency_key"};
+constexpr std::array<std::string_view, 1> kPaymentMembers{"method"};
+constexpr std::array<std::string_view, 3> kItemMembers{"product_id", "quantity", "price"};
 /// A canonical body larger than this gives its buffer back.
 constexpr std::size_t kKeptBufferBytes = 16 * 1024;
 
@@ -33,6 +45,50 @@ std::optional<std::string> unquote(std::string_view text) {
     content += text[at];
   }
   return content;
+}
+
+/// One line a fact. Names, currencies and payment methods hold no line end; metadata is quoted.
+void append_understood(const domain::Order& order, std::string& out) {
+  for (const std::string_view fact :
+       {std::string_view(order.tenant.str()), std::string_view(order.customer.str()),
+        order.total.currency.code(), std::string_view(order.payment_method)}) {
+    out += fact;
+    out += '\n';
+  }
+  for (const domain::Item& item : order.items) {
+    out += item.product.str();
+    out += ' ';
+    out += fmt::format_int(item.quantity).c_str();
+    out += ' ';
+    out += fmt::format_int(item.price_minor).c_str();
+    out += '\n';
+  }
+  std::vector<std::pair<std::string_view, std::string_view>> pairs(order.metadata.begin(),
+                                                                   order.metadata.end());
+  std::ranges::sort(pairs);
+  for (const auto& [name, value] : pairs) {
+    net::append_json_string(name, out);
+    out += ':';
+    net::append_json_string(value, out);
+    out += '\n';
+  }
+}
+
+/// The members that the API does not know, each object's with its place.
+void append_unknown(net::JsonView body, std::string& out) {
+  const auto append = [&out](net::JsonView object, std::span<const std::string_view> known,
+                             std::string_view place, std::size_t index) {
+    const std::size_t before = out.size();
+    out += place;
+    out += fmt::format_int(index).c_str();
+    if (!net::canonical_rest(object, known, out)) out.resize(before);
+  };
+  append(body, kOrderMembers, "order", 0);
+  if (const auto payment = body.find("payment")) append(*payment, kPaymentMembers, "payment", 0);
+  if (const auto items = body.find("items")) {
+    std::size_t index = 0;
+    for (const net::JsonView item : items->items()) append(item, kItemMembers, "item", index++);
+  }
 }
 
 }  // namespace
@@ -73,10 +129,11 @@ std::expected<std::optional<domain::IdempotencyKey>, Problem> merge_idempotency_
   return key;
 }
 
-domain::Fingerprint fingerprint_of_order(net::JsonView body) {
+domain::Fingerprint fingerprint_of_order(net::JsonView body, const domain::Order& order) {
   static thread_local std::string canonical;
   canonical.clear();
-  net::canonical_json(body, kMember, canonical);
+  append_understood(order, canonical);
+  append_unknown(body, canonical);
   const domain::Fingerprint fingerprint = sha256({kOrderRoute, canonical});
   if (canonical.capacity() > kKeptBufferBytes) std::string().swap(canonical);
   return fingerprint;

@@ -7,6 +7,7 @@
 #include "api/problem.h"
 #include "domain/idempotency.h"
 #include "domain/ids.h"
+#include "domain/order.h"
 #include "net/http_message.h"
 #include "net/json.h"
 
@@ -23,8 +24,10 @@ std::expected<std::optional<domain::IdempotencyKey>, Problem> idempotency_key_of
 std::expected<std::optional<domain::IdempotencyKey>, Problem> merge_idempotency_keys(
     std::optional<domain::IdempotencyKey> header, std::optional<std::string_view> body);
 
-/// SHA-256 over "POST", the route and the canonical body without its idempotency_key. An order has
-/// the same fingerprint whether it is sent alone or as a line of a batch.
-domain::Fingerprint fingerprint_of_order(net::JsonView body);
+/// SHA-256 over "POST", the route and the order as it was understood: with the defaults filled in,
+/// null like absent, amounts as exact minor units, without idempotency_key and action; and members
+/// that the API does not know, canonical, as they were sent. `body` is the object that `order` was
+/// read from. An order has the same fingerprint whether it is sent alone or as a line of a batch.
+domain::Fingerprint fingerprint_of_order(net::JsonView body, const domain::Order& order);
 
 }  // namespace penstock::api

@@ -1,13 +1,16 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "api/api_fixture.h"
 #include "api/idempotency.h"
 #include "api/placed_answer.h"
+#include "api/submission.h"
 
 namespace penstock::api {
 namespace {
@@ -116,16 +119,76 @@ TEST_F(PlaceOrderTest, QuotedAndBareKeysInHeaderAndBodyAreTheSame) {
   }
 }
 
+/// The fingerprint of an order as the API reads it from an open server's caller.
 domain::Fingerprint fingerprint(std::string_view body) {
-  return fingerprint_of_order(net::JsonDocument::parse(body).value().root());
+  const auto document = net::JsonDocument::parse(body).value();
+  const Caller caller{.kind = Caller::Kind::open, .tenant = domain::TenantId::unchecked("default")};
+  const std::optional<domain::IdempotencyKey> key = domain::IdempotencyKey::unchecked("k");
+  const auto correlation = domain::CorrelationId::unchecked("c");
+  const auto submission = read_submission({.body = document.root(),
+                                           .caller = caller,
+                                           .header_key = key,
+                                           .correlation = correlation,
+                                           .traceparent = ""});
+  EXPECT_TRUE(submission.has_value()) << body;
+  return submission ? submission->idempotency->fingerprint : domain::Fingerprint{};
 }
 
-TEST(FingerprintTest, SpellingDoesNotMatterAndContentDoes) {
-  const auto base = fingerprint(R"({"a":10,"b":{"c":"x"}})");
-  EXPECT_EQ(base, fingerprint(R"( { "b" : {"c":"\u0078"}, "a" : 1.00e1 } )"));
-  EXPECT_EQ(base, fingerprint(R"({"a":10,"b":{"c":"x"},"idempotency_key":"k"})"));
-  EXPECT_NE(base, fingerprint(R"({"a":10.0000000000000000001,"b":{"c":"x"}})"));
-  EXPECT_NE(base, fingerprint(R"({"a":10,"b":{"c":"x","idempotency_key":"k"}})"));
+/// An order of one item with more members: of the order, of its item.
+std::string order_with(std::string_view more, std::string_view of_item = "") {
+  return fmt::format(
+      R"({{"customer_id":"c","items":[{{"product_id":"P","quantity":2,"price":10{}}}]{}}})",
+      of_item, more);
+}
+
+TEST(FingerprintTest, SpellingAndStatedDefaultsDoNotMatter) {
+  const auto base = fingerprint(order_with(""));
+  for (const std::string& same :
+       {std::string(R"( { "items" : [{"price":"1.00e1","quantity":2.0,"product_id":"\u0050"}],
+                         "customer_id":"c" } )"),
+        order_with(R"(,"idempotency_key":"k")"), order_with(R"(,"action":"place_order")"),
+        order_with(R"(,"action":null)"), order_with(R"(,"tenant_id":"default")"),
+        order_with(R"(,"tenant_id":null)"), order_with(R"(,"currency":"USD")"),
+        order_with(R"(,"currency":null)"), order_with(R"(,"metadata":{})"),
+        order_with(R"(,"metadata":null)"), order_with(R"(,"payment":{})"),
+        order_with(R"(,"payment":null)"), order_with(R"(,"payment":{"method":null})"),
+        order_with(R"(,"payment":{"method":"pm_ok"})"), order_with(R"(,"gift":null)"),
+        order_with("", R"(,"colour":null)")}) {
+    EXPECT_EQ(base, fingerprint(same)) << same;
+  }
+  EXPECT_EQ(fingerprint(order_with(R"(,"metadata":{"a":"1","b":"2"})")),
+            fingerprint(order_with(R"(,"metadata":{"b":"2","a":"1"})")));
+  EXPECT_EQ(fingerprint(order_with(R"(,"gift":{"to":[1.0]})")),
+            fingerprint(order_with(R"(,"gift":{"to":[1]})")));
+}
+
+TEST(FingerprintTest, EveryOtherContentMatters) {
+  std::vector<domain::Fingerprint> all;
+  for (const std::string& body :
+       {order_with(""),
+        order_with(R"(,"tenant_id":"acme")"),
+        order_with(R"(,"currency":"EUR")"),
+        order_with(R"(,"payment":{"method":"pm_other"})"),
+        order_with(R"(,"metadata":{"a":"1"})"),
+        order_with(R"(,"metadata":{"a":"2"})"),
+        order_with(R"(,"metadata":{"a":"","b":""})"),
+        order_with(R"(,"metadata":{"a:b":""})"),
+        order_with(R"(,"gift":true)"),
+        order_with(R"(,"gift":1)"),
+        order_with(R"(,"gift":1.0000000000000000001)"),
+        order_with(R"(,"gift":{"to":null})"),
+        order_with(R"(,"payment":{"gift":true})"),
+        order_with("", R"(,"gift":true)"),
+        order_with(R"(,"gift":{"idempotency_key":"k"})"),
+        std::string(R"({"customer_id":"d","items":[{"product_id":"P","quantity":2,"price":10}]})"),
+        std::string(R"({"customer_id":"c","items":[{"product_id":"Q","quantity":2,"price":10}]})"),
+        std::string(R"({"customer_id":"c","items":[{"product_id":"P","quantity":3,"price":10}]})"),
+        std::string(R"({"customer_id":"c","items":[{"product_id":"P","quantity":2,"price":9}]})"),
+        std::string(R"({"customer_id":"c","items":[{"product_id":"P","quantity":1,"price":10},)"
+                    R"({"product_id":"P","quantity":1,"price":10}]})")}) {
+    all.push_back(fingerprint(body));
+    EXPECT_EQ(std::ranges::count(all, all.back()), 1) << body;
+  }
 }
 
 struct Refused {
@@ -265,7 +328,7 @@ std::vector<BadOrder> bad_members() {
        "unknown-currency"},
       {"a tenant with a space", with(R"("tenant_id":"a b")"), 422, "invalid-order", "/tenant_id",
        "invalid"},
-      {"metadata of numbers", with(R"("metadata":{"a":1})"), 422, "invalid-order", "/metadata",
+      {"metadata of numbers", with(R"("metadata":{"a":1})"), 422, "invalid-order", "/metadata/a",
        "wrong-type"},
       {"a payment of another type", with(R"("payment":"pm_ok")"), 422, "invalid-order", "/payment",
        "wrong-type"},
@@ -328,7 +391,7 @@ TEST_F(PlaceOrderTest, ABadOrderGetsItsCodeAndReachesNoIntake) {
     EXPECT_EQ(answer.header("Content-Type"), "application/problem+json") << bad.what;
     if (!bad.field.empty()) {
       EXPECT_THAT(answer.body, HasSubstr(R"({"pointer":")" + std::string(bad.pointer) +
-                                         R"(","code":")" + std::string(bad.field) + "\"}"))
+                                         R"(","code":")" + std::string(bad.field) + '"'))
           << bad.what;
     }
   }

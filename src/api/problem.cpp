@@ -20,9 +20,9 @@ void open_problem(net::JsonWriter& writer, domain::ErrorCode code, std::string_v
   writer.begin_object()
       .member("type", type)
       .member("title", domain::title_of(code))
-      .member("status", domain::status_of(code))
-      .member("detail", detail.empty() ? domain::title_of(code) : detail)
-      .member("code", text);
+      .member("status", domain::status_of(code));
+  if (!detail.empty()) writer.member("detail", detail);
+  writer.member("code", text);
 }
 
 }  // namespace
@@ -31,16 +31,16 @@ std::string render_problem(const Problem& problem, std::string_view instance,
                            const domain::CorrelationId& correlation) {
   std::string body;
   net::JsonWriter writer(body);
-  open_problem(writer, problem.code, problem.detail);
+  const bool tells = problem.detail.empty() && !problem.errors.empty();
+  open_problem(writer, problem.code, tells ? problem.errors.front().detail : problem.detail);
   if (net::is_valid_utf8(instance)) writer.member("instance", instance);
   writer.member("correlation_id", correlation.str());
   if (!problem.errors.empty()) {
     writer.key("errors").begin_array();
     for (const FieldProblem& field : problem.errors) {
-      writer.begin_object()
-          .member("pointer", field.pointer)
-          .member("code", field.code)
-          .end_object();
+      writer.begin_object().member("pointer", field.pointer).member("code", field.code);
+      if (!field.detail.empty()) writer.member("detail", field.detail);
+      writer.end_object();
     }
     writer.end_array();
   }

@@ -14,7 +14,8 @@ namespace penstock::api {
 /// One wrong field: a JSON pointer (RFC 6901) into the body, or "?name" for a query parameter.
 struct FieldProblem {
   std::string pointer;
-  std::string code;  ///< "required", "wrong-type", "too-precise", ...
+  std::string code;      ///< "required", "wrong-type", "too-precise", ...
+  std::string detail{};  ///< a sentence: what was sent, and what is allowed; may be empty
 };
 
 /// How many wrong fields one answer lists.
@@ -23,7 +24,9 @@ inline constexpr std::size_t kMaxListedFields = 100;
 /// A refusal, before it is rendered as application/problem+json (RFC 9457).
 struct Problem {
   domain::ErrorCode code;
-  std::string detail{};  ///< one sentence about this occurrence; empty: the code's title
+  /// One sentence about this occurrence. Empty: that of the first wrong field, if there is one;
+  /// else there is no detail beside the title.
+  std::string detail{};
   std::vector<FieldProblem> errors{};
   std::string headers{};  ///< more header lines, formatted ("Name: value\r\n" each)
 };

@@ -39,14 +39,18 @@ void read_items(ObjectReader& order, pipeline::Draft& draft, std::vector<FieldPr
   }
 }
 
-void read_metadata(ObjectReader& order, pipeline::Draft& draft) {
+void read_metadata(ObjectReader& order, pipeline::Draft& draft, std::vector<FieldProblem>& errors) {
   const auto metadata = order.object("metadata", Presence::optional);
   if (!metadata) return;
   draft.metadata.reserve(std::min(metadata->size(), domain::limits::kMaxMetadataPairs + 1));
   for (const net::JsonView member : metadata->members()) {
     if (draft.metadata.size() > domain::limits::kMaxMetadataPairs) return;
     const auto text = member.as_string();
-    if (!text) return order.complain("metadata", "wrong-type");
+    if (!text) {
+      errors.push_back({pipeline::metadata_pointer(member.name()), "wrong-type",
+                        "A value of metadata must be a string."});
+      return;
+    }
     draft.metadata.emplace_back(member.name(), *text);
   }
 }
@@ -65,7 +69,7 @@ void merge(std::vector<FieldProblem>& errors, const std::vector<pipeline::FieldE
       continue;
     }
     if (errors.size() >= kMaxListedFields) return;
-    errors.push_back({error.pointer, std::string(error.code)});
+    errors.push_back({error.pointer, std::string(error.code), error.detail});
   }
 }
 
@@ -112,7 +116,7 @@ std::expected<Submission, Problem> read_submission(const SubmissionSource& sourc
         payment_reader.string("method", Presence::optional).value_or(draft.payment_method);
   }
   read_items(reader, draft, errors);
-  read_metadata(reader, draft);
+  read_metadata(reader, draft, errors);
   draft.correlation = source.correlation;
   draft.traceparent = source.traceparent;
 
@@ -124,8 +128,9 @@ std::expected<Submission, Problem> read_submission(const SubmissionSource& sourc
   }
   Submission submission{.draft = std::move(*order), .idempotency = std::nullopt};
   if (*key) {
-    submission.idempotency = ports::IdempotencyClaim{
-        .key = **std::move(key), .fingerprint = fingerprint_of_order(source.body)};
+    submission.idempotency =
+        ports::IdempotencyClaim{.key = **std::move(key),
+                                .fingerprint = fingerprint_of_order(source.body, submission.draft)};
   }
   return submission;
 }

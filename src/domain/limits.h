@@ -14,7 +14,8 @@ inline constexpr std::size_t kMaxIdempotencyKeyBytes = 255;
 inline constexpr std::size_t kMaxItemsPerOrder = 100;
 inline constexpr std::int64_t kMaxQuantity = 1'000'000;
 inline constexpr std::size_t kMaxMetadataPairs = 20;
-inline constexpr std::size_t kMaxMetadataBytes = 500;
+inline constexpr std::size_t kMaxMetadataCharacters =
+    500;  // of a name or a value; Unicode code points
 inline constexpr std::size_t kMaxBodyBytes = 256 * 1024;
 inline constexpr std::size_t kMaxJsonDepth = 16;
 inline constexpr std::int64_t kMaxAmountMinor = 1'000'000'000'000'000;  // 1e15 minor units
@@ -66,7 +67,7 @@ inline constexpr Duration kMaxClockAhead = Duration::hours(24);
 static_assert(kMaxPage >= kDefaultPage);
 static_assert(kMaxPageBytes > kMaxBodyBytes, "an order of a full body fits a page");
 static_assert(kMaxItemsPerOrder * kMaxNameBytes < kMaxBodyBytes, "a full order fits its body");
-static_assert(kMaxMetadataPairs * 2 * kMaxMetadataBytes < kMaxBodyBytes);
+static_assert(kMaxMetadataPairs * 2 * kMaxMetadataCharacters * 4 < kMaxBodyBytes, "UTF-8");
 static_assert(kMaxBatch <= kMaxMailbox);
 static_assert(kMaxInFlight <= kDefaultMaxActive);
 static_assert(kTimelineReserve * 2 < kMaxTimelineEvents);

@@ -12,7 +12,7 @@ TEST(Limits, AreThoseThatTheInterfacePromises) {
   EXPECT_EQ(kMaxItemsPerOrder, 100U);
   EXPECT_EQ(kMaxQuantity, 1'000'000);
   EXPECT_EQ(kMaxMetadataPairs, 20U);
-  EXPECT_EQ(kMaxMetadataBytes, 500U);
+  EXPECT_EQ(kMaxMetadataCharacters, 500U);
   EXPECT_EQ(kMaxBodyBytes, 262'144U);
   EXPECT_EQ(kMaxJsonDepth, 16U);
   EXPECT_EQ(kMaxAmountMinor, 1'000'000'000'000'000);

@@ -24,12 +24,7 @@ bool utf16_less(std::string_view left, std::string_view right) {
   return rank(*l) < rank(*r);
 }
 
-void append_object(JsonView object, std::string_view omitted, std::string& out) {
-  std::vector<JsonView> members;
-  members.reserve(object.size());
-  for (const JsonView member : object.members()) {
-    if (omitted.empty() || member.name() != omitted) members.push_back(member);
-  }
+void append_members(std::vector<JsonView>& members, std::string& out) {
   std::sort(members.begin(), members.end(),
             [](JsonView a, JsonView b) { return utf16_less(a.name(), b.name()); });
   out += '{';
@@ -39,7 +34,7 @@ void append_object(JsonView object, std::string_view omitted, std::string& out) 
     first = false;
     append_json_string(member.name(), out);
     out += ':';
-    canonical_json(member, "", out);
+    canonical_json(member, out);
   }
   out += '}';
 }
@@ -55,7 +50,7 @@ void append_number(std::string_view text, std::string& out) {
 
 }  // namespace
 
-void canonical_json(JsonView value, std::string_view omitted_top_level_member, std::string& out) {
+void canonical_json(JsonView value, std::string& out) {
   switch (value.kind()) {
     case JsonKind::null:
       out += "null";
@@ -69,9 +64,12 @@ void canonical_json(JsonView value, std::string_view omitted_top_level_member, s
     case JsonKind::string:
       append_json_string(value.as_string().value_or(""), out);
       return;
-    case JsonKind::object:
-      append_object(value, omitted_top_level_member, out);
-      return;
+    case JsonKind::object: {
+      std::vector<JsonView> members;
+      members.reserve(value.size());
+      for (const JsonView member : value.members()) members.push_back(member);
+      return append_members(members, out);
+    }
     case JsonKind::array:
       break;
   }
@@ -80,9 +78,20 @@ void canonical_json(JsonView value, std::string_view omitted_top_level_member, s
   for (const JsonView item : value.items()) {
     if (!first) out += ',';
     first = false;
-    canonical_json(item, "", out);
+    canonical_json(item, out);
   }
   out += ']';
+}
+
+bool canonical_rest(JsonView object, std::span<const std::string_view> known, std::string& out) {
+  std::vector<JsonView> members;
+  for (const JsonView member : object.members()) {
+    if (member.is_null() || std::ranges::find(known, member.name()) != known.end()) continue;
+    members.push_back(member);
+  }
+  if (members.empty()) return false;
+  append_members(members, out);
+  return true;
 }
 
 }  // namespace penstock::net

@@ -1,5 +1,6 @@
 #include "net/json_canonical.h"
 
+#include <array>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -7,11 +8,11 @@
 namespace penstock::net {
 namespace {
 
-std::string canonical(std::string_view text, std::string_view omitted = "") {
+std::string canonical(std::string_view text) {
   const auto document = JsonDocument::parse(text);
   EXPECT_TRUE(document.has_value()) << text;
   std::string out;
-  if (document) canonical_json(document->root(), omitted, out);
+  if (document) canonical_json(document->root(), out);
   return out;
 }
 
@@ -55,9 +56,15 @@ TEST(CanonicalJson, EscapesAsTheRfcDoes) {
             "\"\xE2\x82\xAC$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"");
 }
 
-TEST(CanonicalJson, OmitsAMemberOfTheTopLevelAlone) {
-  EXPECT_EQ(canonical(R"({"k":1,"a":{"k":2},"b":[{"k":3}]})", "k"),
-            R"({"a":{"k":2},"b":[{"k":3}]})");
+TEST(CanonicalJson, TheRestOfAnObjectLeavesOutWhatIsKnownAndNull) {
+  const auto document = JsonDocument::parse(R"({"k":1,"z":null,"b":[{"k":null}],"a":{"k":2}})");
+  std::string out = "before";
+  constexpr std::array<std::string_view, 1> kKnown{"k"};
+  EXPECT_TRUE(canonical_rest(document.value().root(), kKnown, out));
+  EXPECT_EQ(out, R"(before{"a":{"k":2},"b":[{"k":null}]})");
+  constexpr std::array<std::string_view, 3> kAll{"k", "a", "b"};
+  EXPECT_FALSE(canonical_rest(document.value().root(), kAll, out));
+  EXPECT_EQ(out, R"(before{"a":{"k":2},"b":[{"k":null}]})");
 }
 
 }  // namespace

@@ -19,8 +19,9 @@ constexpr std::size_t kMaxListedErrors = 100;
 /// Collects broken rules; an order with one is never made.
 class Complaints {
  public:
-  void add(std::string pointer, std::string_view code) {
-    if (errors_.size() < kMaxListedErrors) errors_.push_back({std::move(pointer), code});
+  void add(std::string pointer, std::string_view code, std::string detail) {
+    if (errors_.size() >= kMaxListedErrors) return;
+    errors_.push_back({std::move(pointer), code, std::move(detail)});
   }
   bool any() const { return !errors_.empty(); }
   std::vector<FieldError> take() { return std::move(errors_); }
@@ -29,29 +30,53 @@ class Complaints {
   std::vector<FieldError> errors_;
 };
 
+/// The value as a message shows it, cut to what helps.
+std::string quoted(std::string_view value) {
+  constexpr std::size_t kShown = 40;  // bytes; cut before a character, not inside one
+  if (value.size() <= kShown) return fmt::format("\"{}\"", value);
+  std::size_t end = kShown;
+  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xC0) == 0x80) --end;
+  return fmt::format("\"{}...\" ({} bytes)", value.substr(0, end), value.size());
+}
+
+void add_name(std::string_view text, std::string pointer, Complaints& complaints) {
+  const std::string_view member = std::string_view(pointer).substr(pointer.rfind('/') + 1);
+  const std::string rule =
+      fmt::format("1 to {} characters of A-Z a-z 0-9 . _ : -", limits::kMaxNameBytes);
+  if (text.empty()) {
+    std::string detail = fmt::format("{} is required: {}.", member, rule);
+    return complaints.add(std::move(pointer), "required", std::move(detail));
+  }
+  std::string detail = fmt::format("{} {} is not {}.", member, quoted(text), rule);
+  complaints.add(std::move(pointer), "invalid", std::move(detail));
+}
+
 template <typename Id>
 Id name_in(std::string_view text, std::string_view pointer, Complaints& complaints) {
   auto id = Id::parse(text);
-  if (!id) complaints.add(std::string(pointer), text.empty() ? "required" : "invalid");
+  if (!id) add_name(text, std::string(pointer), complaints);
   return id ? std::move(*id) : Id{};
 }
 
-std::string_view code_of(domain::MoneyError error) {
+void add_price(std::string_view text, std::size_t index, domain::Currency currency,
+               domain::MoneyError error, Complaints& complaints) {
+  std::string pointer = fmt::format("/items/{}/price", index);
   switch (error) {
     case domain::MoneyError::malformed:
-      return "invalid";
+      return complaints.add(std::move(pointer), "invalid",
+                            fmt::format("price {} is not a decimal number.", quoted(text)));
     case domain::MoneyError::negative:
-      return "negative";
+      return complaints.add(std::move(pointer), "negative",
+                            fmt::format("price {} is below 0.", quoted(text)));
     case domain::MoneyError::too_precise:
-      return "too-precise";
+      return complaints.add(std::move(pointer), "too-precise",
+                            fmt::format("price {} has more decimal digits than {} has ({}).",
+                                        quoted(text), currency.code(), currency.minor_digits()));
     case domain::MoneyError::too_large:
-      return "out-of-range";
+      return complaints.add(std::move(pointer), "out-of-range",
+                            fmt::format("price {} is above the limit of {} minor units.",
+                                        quoted(text), limits::kMaxAmountMinor));
   }
-  return "invalid";
-}
-
-std::string item_pointer(std::size_t index, std::string_view member) {
-  return fmt::format("/items/{}/{}", index, member);
 }
 
 domain::Item item_of(const DraftItem& draft, std::size_t index, domain::Currency currency,
@@ -60,32 +85,48 @@ domain::Item item_of(const DraftItem& draft, std::size_t index, domain::Currency
   if (auto product = domain::ProductId::parse(draft.product_id)) {
     item.product = std::move(*product);
   } else {
-    complaints.add(item_pointer(index, "product_id"),
-                   draft.product_id.empty() ? "required" : "invalid");
+    add_name(draft.product_id, fmt::format("/items/{}/product_id", index), complaints);
   }
   if (draft.quantity < 1 || draft.quantity > limits::kMaxQuantity) {
-    complaints.add(item_pointer(index, "quantity"), "out-of-range");
+    complaints.add(
+        fmt::format("/items/{}/quantity", index), "out-of-range",
+        fmt::format("quantity {} is not 1 to {}.", draft.quantity, limits::kMaxQuantity));
   } else {
     item.quantity = static_cast<std::int32_t>(draft.quantity);
   }
   if (const auto price = domain::parse_amount(draft.price, currency)) {
     item.price_minor = *price;
   } else {
-    complaints.add(item_pointer(index, "price"), code_of(price.error()));
+    add_price(draft.price, index, currency, price.error(), complaints);
   }
   return item;
 }
 
+/// True where well-formed UTF-8 has more code points than a name or a value of metadata may.
+bool is_too_long(std::string_view text) {
+  if (text.size() <= limits::kMaxMetadataCharacters) return false;
+  const auto continues = [](char byte) {
+    return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
+  };
+  const auto characters =
+      text.size() - static_cast<std::size_t>(std::ranges::count_if(text, continues));
+  return characters > limits::kMaxMetadataCharacters;
+}
+
 void check_metadata(const Draft& draft, domain::Order& order, Complaints& complaints) {
   if (draft.metadata.size() > limits::kMaxMetadataPairs) {
-    complaints.add("/metadata", "too-many");
+    complaints.add("/metadata", "too-many",
+                   fmt::format("metadata has more than {} pairs.", limits::kMaxMetadataPairs));
     return;
   }
   for (const auto& [name, value] : draft.metadata) {
-    if (name.empty() || name.size() > limits::kMaxMetadataBytes ||
-        value.size() > limits::kMaxMetadataBytes) {
-      complaints.add("/metadata", "too-long");
-      return;
+    if (name.empty()) {
+      complaints.add("/metadata", "empty-name", "metadata has a pair whose name is empty.");
+    } else if (is_too_long(name) || is_too_long(value)) {
+      complaints.add(metadata_pointer(name), "too-long",
+                     fmt::format("The {} of metadata {} has more than {} characters.",
+                                 is_too_long(name) ? "name" : "value", quoted(name),
+                                 limits::kMaxMetadataCharacters));
     }
     order.metadata.emplace_back(name, value);
   }
@@ -109,7 +150,33 @@ bool is_all_zero(std::string_view text) {
   return text.find_first_not_of('0') == text.npos;
 }
 
+/// The currency that is meant, where only the case is wrong.
+std::string currency_hint(std::string_view text) {
+  std::string upper(text);
+  for (char& character : upper) {
+    if (character >= 'a' && character <= 'z') character = static_cast<char>(character - 'a' + 'A');
+  }
+  if (!domain::Currency::parse(upper)) return {};
+  return fmt::format(" Write \"{}\".", upper);
+}
+
 }  // namespace
+
+std::string metadata_pointer(std::string_view name) {
+  std::string pointer = "/metadata";
+  if (name.empty() || is_too_long(name)) return pointer;
+  pointer += '/';
+  for (const char character : name) {
+    if (character == '~') {
+      pointer += "~0";
+    } else if (character == '/') {
+      pointer += "~1";
+    } else {
+      pointer += character;
+    }
+  }
+  return pointer;
+}
 
 std::expected<domain::Order, std::vector<FieldError>> make_order(const Draft& draft) {
   Complaints complaints;
@@ -117,17 +184,25 @@ std::expected<domain::Order, std::vector<FieldError>> make_order(const Draft& dr
   order.tenant = name_in<domain::TenantId>(draft.tenant_id, "/tenant_id", complaints);
   order.customer = name_in<domain::CustomerId>(draft.customer_id, "/customer_id", complaints);
   const auto currency = domain::Currency::parse(draft.currency);
-  if (!currency) complaints.add("/currency", "unknown-currency");
+  if (!currency) {
+    complaints.add("/currency", "unknown-currency",
+                   fmt::format("currency {} is not an active ISO 4217 code.{}",
+                               quoted(draft.currency), currency_hint(draft.currency)));
+  }
   order.total.currency = currency.value_or(domain::Currency::usd());
   if (is_valid_payment_method(draft.payment_method)) {
     order.payment_method = draft.payment_method;
   } else {
-    complaints.add("/payment/method", "invalid");
+    complaints.add("/payment/method", "invalid",
+                   fmt::format("payment.method {} is not 1 to {} printable ASCII characters "
+                               "without blank, quote and backslash.",
+                               quoted(draft.payment_method), limits::kMaxPaymentMethodBytes));
   }
   if (draft.items.empty()) {
-    complaints.add("/items", "required");
+    complaints.add("/items", "required", "items is required: 1 item or more.");
   } else if (draft.items.size() > limits::kMaxItemsPerOrder) {
-    complaints.add("/items", "too-many");
+    complaints.add("/items", "too-many",
+                   fmt::format("items has more than {} items.", limits::kMaxItemsPerOrder));
   } else {
     order.items.reserve(draft.items.size());
     for (std::size_t index = 0; index < draft.items.size(); ++index) {
@@ -139,7 +214,9 @@ std::expected<domain::Order, std::vector<FieldError>> make_order(const Draft& dr
     if (const auto total = domain::total_of(order.items)) {
       order.total.minor_units = *total;
     } else {
-      complaints.add("/items", "out-of-range");
+      complaints.add("/items", "out-of-range",
+                     fmt::format("The total of all items is above the limit of {} minor units.",
+                                 limits::kMaxAmountMinor));
     }
   }
   if (complaints.any()) return std::unexpected(complaints.take());

@@ -35,7 +35,11 @@ struct Draft {
 struct FieldError {
   std::string pointer;    ///< JSON pointer into the order: "/items/0/price"
   std::string_view code;  ///< "too-precise", "out-of-range", "invalid", ...
+  std::string detail;     ///< a sentence: what was sent, and what is allowed
 };
+
+/// "/metadata/NAME", escaped as RFC 6901 says; "/metadata" for an empty or overlong name.
+std::string metadata_pointer(std::string_view name);
 
 /// Checks every rule of api.md and makes the order that PlaceOrder takes (id, version and times are
 /// still empty). At most 100 errors are listed. Pure; any thread.

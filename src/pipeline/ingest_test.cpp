@@ -15,8 +15,17 @@ namespace {
 namespace limits = domain::limits;
 
 const std::string kTooLongName(limits::kMaxNameBytes + 1, 'a');
-const std::string kTooLongText(limits::kMaxMetadataBytes + 1, 'a');
-const std::string kLongestText(limits::kMaxMetadataBytes, 'a');
+const std::string kTooLongText(limits::kMaxMetadataCharacters + 1, 'a');
+/// So many characters of three bytes each.
+std::string characters(std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) text += "\xE6\x97\xA5";
+  return text;
+}
+
+const std::string kLongestInUtf8 = characters(limits::kMaxMetadataCharacters);
+const std::string kTooLongInUtf8 = characters(limits::kMaxMetadataCharacters + 1);
+const std::string kLongestText(limits::kMaxMetadataCharacters, 'a');
 const std::string kTooLongMethod(limits::kMaxPaymentMethodBytes + 1, 'a');
 
 Draft valid() {
@@ -93,10 +102,14 @@ TEST(Ingest, EachBrokenRuleIsToldByItsPointerAndCode) {
        "out-of-range"},
       {"metadata count", [](Draft& d) { d.metadata.assign(21, {"a", "b"}); }, "/metadata",
        "too-many"},
-      {"metadata name", [](Draft& d) { d.metadata = {{"", "b"}}; }, "/metadata", "too-long"},
+      {"metadata name", [](Draft& d) { d.metadata = {{"", "b"}}; }, "/metadata", "empty-name"},
       {"metadata long name", [](Draft& d) { d.metadata = {{kTooLongText, "b"}}; }, "/metadata",
        "too-long"},
-      {"metadata value", [](Draft& d) { d.metadata = {{"a", kTooLongText}}; }, "/metadata",
+      {"metadata value", [](Draft& d) { d.metadata = {{"a", kTooLongText}}; }, "/metadata/a",
+       "too-long"},
+      {"metadata pointer", [](Draft& d) { d.metadata = {{"a/~b", kTooLongText}}; },
+       "/metadata/a~1~0b", "too-long"},
+      {"metadata characters", [](Draft& d) { d.metadata = {{"a", kTooLongInUtf8}}; }, "/metadata/a",
        "too-long"},
   };
   for (const BrokenRule& rule : rules) {
@@ -108,6 +121,7 @@ TEST(Ingest, EachBrokenRuleIsToldByItsPointerAndCode) {
     ASSERT_EQ(order.error().size(), 1U);
     EXPECT_EQ(order.error()[0].pointer, rule.pointer);
     EXPECT_EQ(order.error()[0].code, rule.code);
+    EXPECT_TRUE(order.error()[0].detail.ends_with('.')) << order.error()[0].detail;
   }
 }
 
@@ -116,6 +130,8 @@ TEST(Ingest, TakesWhatIsJustWithinTheLimits) {
   draft.items.assign(limits::kMaxItemsPerOrder, {"PROD-001", limits::kMaxQuantity, "0"});
   draft.metadata.assign(limits::kMaxMetadataPairs, {kLongestText, kLongestText});
   EXPECT_TRUE(make_order(draft));
+  draft.metadata.assign(limits::kMaxMetadataPairs, {kLongestInUtf8, kLongestInUtf8});
+  EXPECT_TRUE(make_order(draft)) << "characters count, not bytes";
   draft.items = {{"P", 1, "10000000000000.00"}};
   EXPECT_TRUE(make_order(draft));
   draft.items = {{"P", 1, "10000000000000.01"}};

@@ -104,7 +104,7 @@ bool is_same(JsonView a, JsonView b) {
 
 std::string canonical(JsonView value) {
   std::string out;
-  net::canonical_json(value, "", out);
+  net::canonical_json(value, out);
   return out;
 }
 

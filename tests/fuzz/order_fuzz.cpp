@@ -96,8 +96,8 @@ void check_order(const Order& order, JsonView body, const api::Caller& caller) {
   FUZZ_CHECK(domain::Currency::parse(order.total.currency.code()), "the currency is one");
   FUZZ_CHECK(order.metadata.size() <= limits::kMaxMetadataPairs, "the number of pairs");
   for (const auto& [name, value] : order.metadata) {
-    FUZZ_CHECK(!name.empty() && name.size() <= limits::kMaxMetadataBytes &&
-                   value.size() <= limits::kMaxMetadataBytes && net::is_valid_utf8(name) &&
+    FUZZ_CHECK(!name.empty() && name.size() <= 4 * limits::kMaxMetadataCharacters &&
+                   value.size() <= 4 * limits::kMaxMetadataCharacters && net::is_valid_utf8(name) &&
                    net::is_valid_utf8(value),
                "a pair's limits");
   }
@@ -125,22 +125,24 @@ void check_answers(const Order& draft) {
   }
 }
 
-void check_fingerprint(JsonView body, const domain::Fingerprint& fingerprint) {
+/// The same order in its canonical spelling, read as the first one was, has the same fingerprint.
+void check_fingerprint(JsonView body, const api::SubmissionSource& source,
+                       const domain::Fingerprint& fingerprint) {
   std::string canonical;
-  net::canonical_json(body, "", canonical);
+  net::canonical_json(body, canonical);
   const auto again = JsonDocument::parse(canonical, {.max_bytes = 8 * limits::kMaxBodyBytes});
   if (!again) {
     FUZZ_CHECK(again.error().code == net::JsonErrorCode::number_out_of_range,
                "the canonical form is JSON");
     return;
   }
-  FUZZ_CHECK(api::fingerprint_of_order(again->root()) == fingerprint,
+  const auto submission = api::read_submission({.body = again->root(),
+                                                .caller = source.caller,
+                                                .header_key = source.header_key,
+                                                .correlation = source.correlation,
+                                                .traceparent = source.traceparent});
+  FUZZ_CHECK(submission && submission->idempotency->fingerprint == fingerprint,
              "the fingerprint depends on the meaning alone");
-  std::string keyless;
-  net::canonical_json(body, "idempotency_key", keyless);
-  const auto bare = JsonDocument::parse(keyless, {.max_bytes = 8 * limits::kMaxBodyBytes});
-  FUZZ_CHECK(bare && api::fingerprint_of_order(bare->root()) == fingerprint,
-             "the key is no part of the fingerprint");
 }
 
 void check_refusal(const api::Problem& problem) {
@@ -177,11 +179,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::optional<domain::IdempotencyKey> key;
   if ((choice & 2U) != 0) key = domain::IdempotencyKey::unchecked("abc");
   const auto correlation = domain::CorrelationId::unchecked("c0ffee");
-  const auto submission = api::read_submission({.body = body,
-                                                .caller = caller,
-                                                .header_key = key,
-                                                .correlation = correlation,
-                                                .traceparent = ""});
+  const api::SubmissionSource source{.body = body,
+                                     .caller = caller,
+                                     .header_key = key,
+                                     .correlation = correlation,
+                                     .traceparent = ""};
+  const auto submission = api::read_submission(source);
   if (!submission) {
     check_refusal(submission.error());
     return 0;
@@ -192,9 +195,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   FUZZ_CHECK(submission->idempotency.has_value() == has_key, "a key makes a claim");
   if (has_key) {
     FUZZ_CHECK(!key || submission->idempotency->key == *key, "the header's key is in force");
-    FUZZ_CHECK(submission->idempotency->fingerprint == api::fingerprint_of_order(body),
-               "a claim has the body's fingerprint");
+    check_fingerprint(body, source, submission->idempotency->fingerprint);
   }
-  check_fingerprint(body, api::fingerprint_of_order(body));
   return 0;
 }
