@@ -55,6 +55,10 @@ test-tsan: setup-sanitizers configure-tsan ## the whole suite under TSan
 	cmake --build --preset tsan -j $(JOBS)
 	$(call CTEST,build/tsan,-LE 'soak$$')
 
+.PHONY: test-dates
+test-dates: setup-torture build ## the suite on dates that break programs: ends of months, leap day, new year ... (ARGS=...)
+	scripts/test-dates build/release --jobs $(JOBS) $(ARGS)
+
 simulate: build ## 2 000 seeds of every simulated world
 	@for world in $(WORLDS); do \
 	  build/release/penstock simulate --world $$world --seeds 2000; \
@@ -128,7 +132,7 @@ TORTURE_CUTS ?= 2000
 torture: setup-torture build ## real faults on the real binary: kills, failing disks, power cuts (SEED=...)
 	@export PYTHONDONTWRITEBYTECODE=1; \
 	export DISK_FAULT_LIBRARY=$(CURDIR)/build/release/tests/torture/libdisk_fault.so; \
-	export CLOCK_STEP_LIBRARY=$(CURDIR)/build/release/tests/torture/libclock_step.so; \
+	export CLOCK_SHIFT_LIBRARY=$(CURDIR)/build/release/tests/program/libclock_shift.so; \
 	export PENSTOCK_POWER_CUT_SEED=$(SEED) PENSTOCK_POWER_CUTS=$(TORTURE_CUTS) \
 	  PENSTOCK_POWER_CUT_STRIDE=1; \
 	build/release/tests/torture/torture_power_cut_test; \
