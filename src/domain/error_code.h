@@ -45,6 +45,9 @@
   X(store_failed, "store-failed", 0, "The store failed to write and the server stopped")         \
   X(disk_full, "disk-full", 0, "The disk is full")                                               \
   X(store_locked, "store-locked", 0, "Another process has the data directory open")              \
+  X(store_inaccessible, "store-inaccessible", 0,                                                 \
+    "The store's files cannot be opened or written")                                             \
+  X(store_incomplete, "store-incomplete", 0, "A file of the store is missing or an old copy")    \
   X(store_layout, "store-layout", 0,                                                             \
     "The data directory has a format that this program does not know")                           \
   X(store_sealed, "store-sealed", 0, "The data directory was moved to another store")            \

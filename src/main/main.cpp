@@ -2,12 +2,15 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <sys/stat.h>
 
 #include "main/command.h"
 #include "main/version.h"
 
 int main(int argc, char** argv) {
   using namespace penstock;
+  // What this program writes, the store and the ledger above all, is its owner's alone.
+  ::umask(S_IRWXG | S_IRWXO);
   CLI::App app("Penstock: an order pipeline that loses nothing and charges once");
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string(main::kVersion));

@@ -1,12 +1,15 @@
 #include "main/store_factory.h"
 
-#include <filesystem>
-#include <system_error>
+#include <cstring>
+#include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "adapters/memory/memory_store.h"
 #include "adapters/rocksdb/rocks_store.h"
 #include "adapters/system/boot_id.h"
+#include "adapters/system/private_files.h"
 #include "domain/error_code.h"
 #include "main/shared_store.h"
 
@@ -50,17 +53,36 @@ class OpenMemoryStore final : public OpenStore {
   memory_store::MemoryStore store_;
 };
 
+/// What the embedded store keeps is its owner's alone: webhook secrets are in its log. Files of an
+/// older version, or of a copy, may be wider. False where one of them may not be changed.
+bool keep_private(const std::string& directory, const std::vector<std::string>& companions,
+                  ports::Log& log) {
+  std::vector<std::string> paths{directory, directory + ".witness"};
+  paths.insert(paths.end(), companions.begin(), companions.end());
+  std::size_t narrowed = 0;
+  for (const std::string& path : paths) {
+    const auto made = system::make_private(path);
+    if (!made) {
+      log.write(ports::LogLevel::error,
+                "a file of the store can be read by other users, and its mode cannot be changed: "
+                "the user of this process must own the data directory",
+                {{"path", made.error().file.native()},
+                 {"code", domain::to_string(domain::ErrorCode::store_inaccessible)},
+                 {"detail", std::strerror(made.error().error)}});
+      return false;
+    }
+    narrowed += *made;
+  }
+  if (narrowed > 0) {
+    log.write(ports::LogLevel::warning,
+              "files of the store could be read by other users; they are their owner's alone now",
+              {{"path", directory}, {"files", std::to_string(narrowed)}});
+  }
+  return true;
+}
+
 std::unique_ptr<OpenStore> open_rocks(const std::string& directory, const ServeOptions& options,
                                       ports::Clock& clock, ports::Log& log) {
-  std::error_code failed;
-  std::filesystem::create_directories(directory, failed);
-  if (failed) {
-    log.write(ports::LogLevel::error, "the store's directory cannot be made",
-              {{"path", directory},
-               {"code", domain::to_string(domain::ErrorCode::store_failed)},
-               {"detail", failed.message()}});
-    return nullptr;
-  }
   rocksdb_store::RocksStoreOptions rocks{.path = directory,
                                          .max_active = options.max_active,
                                          .default_contract = options.default_contract,
@@ -69,6 +91,11 @@ std::unique_ptr<OpenStore> open_rocks(const std::string& directory, const ServeO
   if (options.clock == ClockTrust::accepted) {
     rocks.clock_check = rocksdb_store::ClockCheck::accepted;
   }
+  if (const auto* const sandbox = std::get_if<SandboxInProcess>(&options.gateway)) {
+    const std::string& ledger = sandbox->ledger_path;
+    if (!ledger.empty()) rocks.companions = {ledger, ledger + ".keys"};
+  }
+  if (!keep_private(directory, rocks.companions, log)) return nullptr;
   // A fifth of the budget caches blocks, the rest is memory tables; the log that is replayed at a
   // start stays within what they hold.
   rocks.block_cache_bytes = options.memory_budget_bytes / 5;

@@ -130,7 +130,10 @@ std::expected<std::unique_ptr<CopySource>, OpenError> CopySource::open(const std
   options.path = path;
   options.seal_check = SealCheck::ignored;
   // Every table is opened now and held, so that one that a server replaces can be read on.
-  if (access == CopyAccess::beside_a_server) options.max_open_files = -1;
+  if (access == CopyAccess::beside_a_server) {
+    options.max_open_files = -1;
+    options.lock = StoreLock::none;
+  }
   auto database = Database::open(
       options, access == CopyAccess::exclusive ? Access::write : Access::read_only, nullptr);
   if (!database) return std::unexpected(database.error());

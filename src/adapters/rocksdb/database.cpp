@@ -13,6 +13,7 @@
 #include "adapters/rocksdb/live_files.h"
 #include "adapters/rocksdb/log_scan.h"
 #include "adapters/rocksdb/state_codec.h"
+#include "adapters/rocksdb/store_witness.h"
 #include "adapters/rocksdb/table_checksum.h"
 
 namespace penstock::rocksdb_store {
@@ -42,14 +43,15 @@ constexpr std::string_view kChangesName = "changes";
 
 OpenError open_error_of(const rocksdb::Status& status) {
   const std::string detail = status.ToString();
-  // LOCK is taken before anything else is touched; RocksDB has no code of its own for it.
-  const bool is_lock = status.IsIOError() && (detail.find("lock hold") != std::string::npos ||
-                                              detail.find("LOCK") != std::string::npos);
+  // RocksDB has no code of its own for a lock that is held, by this process or by another one.
+  const bool is_lock =
+      status.IsIOError() && (detail.find("lock hold") != std::string::npos ||
+                             detail.ends_with("LOCK: Resource temporarily unavailable"));
   if (is_lock) return {ErrorCode::store_locked, detail};
   if (status.IsNoSpace()) return {ErrorCode::disk_full, detail};
   if (status.IsCorruption()) return {ErrorCode::store_corrupt, detail};
   if (status.IsInvalidArgument()) return {ErrorCode::store_layout, detail};
-  return {ErrorCode::store_failed, detail};
+  return access_error(detail);
 }
 
 std::optional<Month> month_of_family(const std::string& name) {
@@ -146,48 +148,95 @@ Database::Database(std::shared_ptr<std::atomic<std::int64_t>> wall_us,
                    const RocksStoreOptions& options, rocksdb::Env* env)
     : wall_us_(std::move(wall_us)),
       options_(options),
-      tuning_(options_, wall_us_, env),
-      env_(env == nullptr ? rocksdb::Env::Default() : env) {}
+      env_(env == nullptr ? rocksdb::Env::Default() : env),
+      files_(std::make_shared<SyncedFiles>()),
+      watched_(watched_env(*env_, files_)),
+      tuning_(options_, wall_us_, watched_.get()) {}
 
 std::expected<std::unique_ptr<Database>, OpenError> Database::open(const RocksStoreOptions& options,
                                                                    Access access,
                                                                    rocksdb::Env* env) {
   auto wall_us = std::make_shared<std::atomic<std::int64_t>>(0);
   std::unique_ptr<Database> database(new Database(std::move(wall_us), options, env));
-  rocksdb::DBOptions database_options = database->tuning_.database();
-  std::vector<std::string> names;
-  const rocksdb::Status listed =
-      rocksdb::DB::ListColumnFamilies(database_options, options.path, &names);
-  const bool is_new = !listed.ok() && listed.IsPathNotFound();
-  if (!listed.ok() && !is_new) {
-    const auto current = database->env_->FileExists(options.path + "/CURRENT");
-    if (!current.IsNotFound()) return std::unexpected(open_error_of(listed));
-  }
-  if (!listed.ok()) {
-    names.clear();
-    if (access == Access::write) {
-      const rocksdb::Status made = make_directory(*database->env_, options.path);
-      if (!made.ok()) return std::unexpected(open_error_of(made));
-    }
+  // The directories of another file system are in the memory of a test.
+  if (env == nullptr) {
+    if (auto locked = database->lock(access); !locked) return std::unexpected(locked.error());
+  } else if (access == Access::write) {
+    const rocksdb::Status made = make_directory(*env, options.path);
+    if (!made.ok()) return std::unexpected(open_error_of(made));
   }
   // Before RocksDB, which takes damage in a log for its end and goes on without what is behind it,
-  // and ends the process at some of it in a table.
-  if (listed.ok()) {
-    if (auto checked = check_logs(*database->env_, options.path); !checked) {
-      return std::unexpected(checked.error());
-    }
-    if (auto checked = check_tables(*database->env_, options.path, access); !checked) {
-      return std::unexpected(checked.error());
-    }
+  // takes a log that is missing for one that never was, and ends the process at some damage in a
+  // table.
+  if (auto checked = database->check_files(access); !checked) {
+    return std::unexpected(checked.error());
+  }
+  std::vector<std::string> names;
+  const rocksdb::Status listed =
+      rocksdb::DB::ListColumnFamilies(database->tuning_.database(), options.path, &names);
+  if (!listed.ok()) {
+    const auto current = database->env_->FileExists(options.path + "/CURRENT");
+    if (!current.IsNotFound()) return std::unexpected(open_error_of(listed));
+    names.clear();
   }
   if (access == Access::write) lower_background_priority(*database->env_);
   if (auto opened = database->open_families(options.path, access, std::move(names)); !opened) {
     return std::unexpected(opened.error());
   }
+  const rocksdb::Status named = database->db_->GetDbIdentity(database->identity_);
+  if (!named.ok()) return std::unexpected(open_error_of(named));
   if (auto checked = database->check_layout(access); !checked) {
     return std::unexpected(checked.error());
   }
   return database;
+}
+
+std::expected<void, OpenError> Database::lock(Access access) {
+  if (options_.lock == StoreLock::none) return {};
+  auto taken =
+      DirectoryLock::take(options_.path, access == Access::write ? DirectoryLock::Mode::exclusive
+                                                                 : DirectoryLock::Mode::shared);
+  if (!taken) return std::unexpected(taken.error());
+  lock_ = std::move(*taken);
+  return {};
+}
+
+std::expected<void, OpenError> Database::check_files(Access access) const {
+  rocksdb::Env& env = *env_;
+  const std::string& path = options_.path;
+  // Read before the files that it names: a server beside a reader only adds to them.
+  const auto witness = read_witness(env, path);
+  if (!witness) return std::unexpected(witness.error());
+  const bool has_store = !env.FileExists(path + "/CURRENT").IsNotFound();
+  if (auto checked = check_companions(path, *witness, has_store, options_.companions); !checked) {
+    return checked;
+  }
+  if (!has_store) {
+    if (*witness) return std::unexpected(store_is_gone(path));
+    return {};
+  }
+  const auto last_sequence = check_logs(env, path);
+  if (!last_sequence) return std::unexpected(last_sequence.error());
+  if (*witness) {
+    if (auto checked = check_witness(env, path, **witness, *last_sequence); !checked) {
+      return checked;
+    }
+  }
+  return check_tables(env, path, access);
+}
+
+rocksdb::Status Database::write_witness() {
+  Witness witness = files_->take(identity_, db_->GetLatestSequenceNumber());
+  witness.companions = sizes_of(options_.companions);
+  return rocksdb_store::write_witness(*env_, options_.path, witness);
+}
+
+std::expected<void, StoreError> Database::end() {
+  if (const auto error = stopped()) return std::unexpected(*error);
+  if (const auto status = write_witness(); !status.ok()) {
+    return std::unexpected(stop(error_of(status)));
+  }
+  return {};
 }
 
 std::expected<void, OpenError> Database::open_families(const std::string& path, Access access,
@@ -340,6 +389,7 @@ std::expected<void, StoreError> Database::write(WriteSet& writes) {
   synced.sync = true;
   rocksdb::Status status = writes.move_into(batch_);
   if (status.ok()) status = db_->Write(synced, &batch_);
+  if (status.ok() && files_->changed()) status = write_witness();
   writes.clear();
   if (!status.ok()) return std::unexpected(stop(error_of(status)));
   // A background error that was noticed during the write makes its success worthless.

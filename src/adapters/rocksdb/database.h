@@ -14,9 +14,11 @@
 
 #include <rocksdb/db.h>
 
+#include "adapters/rocksdb/directory_lock.h"
 #include "adapters/rocksdb/record_codec.h"
 #include "adapters/rocksdb/rocks_store_options.h"
 #include "adapters/rocksdb/rocks_tuning.h"
+#include "adapters/rocksdb/synced_files.h"
 #include "adapters/rocksdb/write_set.h"
 #include "domain/instant.h"
 #include "ports/order_store.h"
@@ -87,6 +89,9 @@ class Database {
                                               std::string_view key,
                                               rocksdb::PinnableSlice& value) const;
 
+  /// After the last write of a clean end: the witness says how much there is, exactly.
+  std::expected<void, ports::StoreError> end();
+
   /// From here on nothing succeeds. The first error stays. Any thread.
   ports::StoreError stop(ports::StoreError error);
   std::optional<ports::StoreError> stopped() const;
@@ -100,6 +105,12 @@ class Database {
 
   Database(std::shared_ptr<std::atomic<std::int64_t>> wall_us, const RocksStoreOptions& options,
            rocksdb::Env* env);
+  std::expected<void, OpenError> lock(Access access);
+  /// What is on the disk is what the last run left, whole: logs, tables, and what the witness
+  /// names.
+  std::expected<void, OpenError> check_files(Access access) const;
+  /// Before a write is acknowledged that only a new file holds: the witness names the file.
+  rocksdb::Status write_witness();
   std::expected<void, OpenError> open_families(const std::string& path, Access access,
                                                std::vector<std::string> names);
   std::expected<void, OpenError> check_layout(Access access);
@@ -108,8 +119,12 @@ class Database {
 
   std::shared_ptr<std::atomic<std::int64_t>> wall_us_;
   RocksStoreOptions options_;
+  DirectoryLock lock_;
+  rocksdb::Env* env_;  ///< the one that was passed, or the system's
+  std::shared_ptr<SyncedFiles> files_;
+  std::unique_ptr<rocksdb::Env> watched_;  ///< `env_`, told to `files_`
   RocksTuning tuning_;
-  rocksdb::Env* env_;
+  std::string identity_;
   std::unique_ptr<rocksdb::DB> db_;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilies> families_{};
   mutable std::mutex months_mutex_;

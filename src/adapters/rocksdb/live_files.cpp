@@ -94,6 +94,7 @@ class Manifest {
     return families_.empty() ? first_kept_ : std::max(first_kept_, unflushed);
   }
   std::vector<LiveTable> tables(const std::string& path) const;
+  std::uint64_t last_sequence() const { return last_sequence_; }
 
  private:
   struct Family {
@@ -105,6 +106,7 @@ class Manifest {
   void finish(Edit& edit);
 
   std::uint64_t first_kept_ = 0;
+  std::uint64_t last_sequence_ = 0;
   std::map<std::uint64_t, Family> families_;
   std::map<std::uint64_t, NewFile> files_;  ///< by number
 };
@@ -143,8 +145,10 @@ void Manifest::apply(std::string_view bytes) {
         in.varint();  // level
         edit.deleted.push_back(in.varint());
         break;
-      case kNextFileNumber:
       case kLastSequence:
+        last_sequence_ = std::max(last_sequence_, in.varint());
+        break;
+      case kNextFileNumber:
       case kPreviousLogNumber:
       case kMaxColumnFamily:
       case kInAtomicGroup:
@@ -207,13 +211,21 @@ rocksdb::Status check_end(LogReader& reader, const std::string& manifest) {
       fmt::format("the record at offset {} of {} is damaged", offset, manifest));
 }
 
-std::expected<Manifest, rocksdb::Status> read_manifest(rocksdb::Env& env, const std::string& path) {
+/// The name of the file that CURRENT names.
+std::expected<std::string, rocksdb::Status> manifest_name(rocksdb::Env& env,
+                                                          const std::string& path) {
   std::string name;
   rocksdb::Status status = rocksdb::ReadFileToString(&env, path + "/CURRENT", &name);
   if (!status.ok()) return std::unexpected(std::move(status));
   while (name.ends_with('\n')) name.pop_back();
+  return name;
+}
+
+std::expected<Manifest, rocksdb::Status> read_manifest(rocksdb::Env& env, const std::string& path,
+                                                       const std::string& name) {
   auto reader = LogReader::open(env, path + "/" + name);
   if (!reader) return std::unexpected(reader.error());
+  rocksdb::Status status;
   Manifest manifest;
   std::string edit;
   while (true) {
@@ -234,23 +246,41 @@ std::expected<Manifest, rocksdb::Status> read_manifest(rocksdb::Env& env, const 
   }
 }
 
-std::optional<std::uint64_t> number_of_log(std::string_view name) {
-  constexpr std::string_view kSuffix = ".log";
-  if (!name.ends_with(kSuffix)) return std::nullopt;
-  name.remove_suffix(kSuffix.size());
+std::optional<std::uint64_t> number_in(std::string_view text) {
   std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return number;
 }
 
 }  // namespace
 
+std::optional<std::uint64_t> number_of_log(std::string_view path) {
+  constexpr std::string_view kSuffix = ".log";
+  path.remove_prefix(path.rfind('/') + 1);
+  if (!path.ends_with(kSuffix)) return std::nullopt;
+  path.remove_suffix(kSuffix.size());
+  return number_in(path);
+}
+
+std::optional<std::uint64_t> number_of_manifest(std::string_view path) {
+  constexpr std::string_view kPrefix = "MANIFEST-";
+  path.remove_prefix(path.rfind('/') + 1);
+  if (!path.starts_with(kPrefix)) return std::nullopt;
+  path.remove_prefix(kPrefix.size());
+  return number_in(path);
+}
+
 std::expected<LiveFiles, rocksdb::Status> live_files(rocksdb::Env& env, const std::string& path) {
-  const auto manifest = read_manifest(env, path);
+  const auto current = manifest_name(env, path);
+  if (!current) return std::unexpected(current.error());
+  const auto manifest = read_manifest(env, path, *current);
   if (!manifest) return std::unexpected(manifest.error());
+  std::uint64_t manifest_bytes = 0;
+  rocksdb::Status status = env.GetFileSize(path + "/" + *current, &manifest_bytes);
+  if (!status.ok()) return std::unexpected(std::move(status));
   std::vector<std::string> names;
-  rocksdb::Status status = env.GetChildren(path, &names);
+  status = env.GetChildren(path, &names);
   if (!status.ok()) return std::unexpected(std::move(status));
   const std::uint64_t first = manifest->first_log();
   std::map<std::uint64_t, std::string> logs;
@@ -258,7 +288,12 @@ std::expected<LiveFiles, rocksdb::Status> live_files(rocksdb::Env& env, const st
     const auto number = number_of_log(name);
     if (number && *number >= first) logs[*number] = fmt::format("{}/{}", path, name);
   }
-  LiveFiles files{.logs = {}, .tables = manifest->tables(path)};
+  LiveFiles files{.manifest = number_of_manifest(*current).value_or(0),
+                  .manifest_bytes = manifest_bytes,
+                  .last_sequence = manifest->last_sequence(),
+                  .first_log = first,
+                  .logs = {},
+                  .tables = manifest->tables(path)};
   for (auto& [number, log] : logs) files.logs.push_back(std::move(log));
   return files;
 }

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <rocksdb/env.h>
@@ -21,11 +23,21 @@ struct LiveTable {
 };
 
 struct LiveFiles {
+  std::uint64_t manifest = 0;  ///< the number of the one that CURRENT names
+  std::uint64_t manifest_bytes = 0;
+  std::uint64_t last_sequence = 0;  ///< of the writes that the manifest knows of
+  std::uint64_t first_log = 0;      ///< the logs before it are flushed
+
   /// The write-ahead logs that RocksDB replays when it opens the database, oldest first: those that
   /// the manifest does not call flushed.
   std::vector<std::string> logs;
   std::vector<LiveTable> tables;  ///< oldest first
 };
+
+/// The number in the path of a write-ahead log, "DIR/000012.log", or of a manifest,
+/// "DIR/MANIFEST-000005".
+std::optional<std::uint64_t> number_of_log(std::string_view path);
+std::optional<std::uint64_t> number_of_manifest(std::string_view path);
 
 /// What RocksDB opens with the database at `path`, as its manifest says. Reads only.
 ///

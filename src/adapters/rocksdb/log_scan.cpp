@@ -1,5 +1,6 @@
 #include "adapters/rocksdb/log_scan.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -51,6 +52,11 @@ class LogScan {
 
   /// Logs come in the order of their numbers.
   std::expected<void, OpenError> scan(const std::string& log);
+
+  /// Of the last intact write; 0 where none was read.
+  std::uint64_t last_sequence() const {
+    return next_sequence_.value_or(0) == 0 ? 0 : *next_sequence_ - 1;
+  }
 
  private:
   std::expected<void, OpenError> read(LogReader& reader, const std::string& log);
@@ -161,14 +167,14 @@ bool LogScan::follows(const Fragment& fragment, const Damage& damage) const {
 
 }  // namespace
 
-std::expected<void, OpenError> check_logs(rocksdb::Env& env, const std::string& path) {
+std::expected<std::uint64_t, OpenError> check_logs(rocksdb::Env& env, const std::string& path) {
   const auto files = live_files(env, path);
   if (!files) return std::unexpected(unreadable(path, files.error()));
   LogScan scan(env);
   for (const std::string& log : files->logs) {
-    if (auto done = scan.scan(log); !done) return done;
+    if (auto done = scan.scan(log); !done) return std::unexpected(done.error());
   }
-  return {};
+  return std::max(files->last_sequence, scan.last_sequence());
 }
 
 }  // namespace penstock::rocksdb_store

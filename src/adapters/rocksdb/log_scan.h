@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 
@@ -23,7 +24,9 @@ namespace penstock::rocksdb_store {
 ///
 /// A manifest that is damaged, and not torn, is store_corrupt as well (live_files.h).
 ///
-/// Reads the logs once, and writes nothing. Fails with store_failed where a file cannot be read.
-std::expected<void, OpenError> check_logs(rocksdb::Env& env, const std::string& path);
+/// Reads the logs once, and writes nothing. Returns the sequence number of the last write that
+/// the manifest or a log has, 0 where there is none. Fails with store_failed where a file cannot be
+/// read.
+std::expected<std::uint64_t, OpenError> check_logs(rocksdb::Env& env, const std::string& path);
 
 }  // namespace penstock::rocksdb_store

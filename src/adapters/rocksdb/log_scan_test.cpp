@@ -93,7 +93,7 @@ class LogScanTest : public ::testing::Test {
     return bytes;
   }
 
-  std::expected<void, OpenError> check() const {
+  std::expected<std::uint64_t, OpenError> check() const {
     return check_logs(*rocksdb::Env::Default(), path);
   }
   void expect_refused(const std::string& log, std::uint64_t offset) const {

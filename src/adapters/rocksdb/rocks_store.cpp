@@ -168,6 +168,7 @@ std::expected<void, StoreError> RocksStore::close() {
   state_->writes.clear();
   state_->writes.put(state_->database->handle(Family::meta), meta::kRun, state_->run);
   if (auto done = state_->database->write(state_->writes); !done) return done;
+  if (auto done = state_->database->end(); !done) return done;
   state_->database->stop(StoreError::stopped);
   return {};
 }

@@ -43,10 +43,10 @@ class DumpVisitor : public ports::DumpVisitor {
   virtual void months_dropped(domain::Month /*first_kept*/) { history_dropped(); }
 };
 
-/// Reads the store at `path` without changing a byte and without its lock: for a store that no
-/// process is writing, whose log is replayed in memory. Each family is told in the order of its
-/// keys. Fails where the store does not open, or a file of it cannot be read on. `env` null is the
-/// system's files.
+/// Reads the store at `path` without changing a byte, under a shared lock: for a store that no
+/// process is writing (else store_locked), whose log is replayed in memory. Each family is told in
+/// the order of its keys. Fails where the store does not open, or a file of it cannot be read on.
+/// `env` null is the system's files.
 std::expected<void, OpenError> dump(const std::string& path, DumpVisitor& visitor,
                                     rocksdb::Env* env = nullptr);
 
