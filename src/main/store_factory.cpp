@@ -76,7 +76,7 @@ bool keep_private(const std::string& directory, const std::vector<std::string>& 
   if (narrowed > 0) {
     log.write(ports::LogLevel::warning,
               "files of the store could be read by other users; they are their owner's alone now",
-              {{"path", directory}, {"files", std::to_string(narrowed)}});
+              {{"path", directory}, {"files", narrowed}});
   }
   return true;
 }
