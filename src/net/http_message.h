@@ -38,6 +38,8 @@ class HttpHeaders {
   /// (Authorization, Idempotency-Key, Content-Type).
   std::size_t count(std::string_view name) const;
   std::size_t size() const { return fields_.size(); }
+  /// What the section takes in memory.
+  std::size_t memory_bytes() const { return text_.capacity() + fields_.capacity() * sizeof(Field); }
   /// The index-th field, index < size().
   std::string_view name(std::size_t index) const;
   std::string_view value(std::size_t index) const;

@@ -18,7 +18,7 @@ using boost::beast::string_view;
 using Status = HttpParseProgress::Status;
 
 /// A declared length is only a claim: memory follows the bytes that really came.
-constexpr std::uint64_t kMaxBodyReserve = std::uint64_t{16} * 1024;
+constexpr std::uint64_t kMaxBodyReserve = std::uint64_t{4} * 1024;
 
 std::string_view to_std(string_view text) {
   return {text.data(), text.size()};
@@ -192,6 +192,14 @@ HttpParseProgress HttpRequestParser::feed(std::string_view bytes) {
 
 bool HttpRequestParser::head_complete() const {
   return impl_->head_done;
+}
+
+const HttpRequest& HttpRequestParser::request() const {
+  return impl_->request;
+}
+
+void HttpRequestParser::discard() {
+  impl_->restart();
 }
 
 bool HttpRequestParser::take_continue_wish() {

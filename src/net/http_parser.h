@@ -36,6 +36,10 @@ class HttpRequestParser {
   HttpParseProgress feed(std::string_view bytes);
   /// Whether the head is in and the body is awaited.
   bool head_complete() const;
+  /// The request as far as it has come in, until take().
+  const HttpRequest& request() const;
+  /// Forgets the request, and gives its memory back.
+  void discard();
   /// True once a request: its head asks for "100 Continue" before it sends the body.
   bool take_continue_wish();
   /// Whether the connection may be used again after this request; asked before take().

@@ -9,7 +9,6 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
-#include <sys/socket.h>
 
 #include "net/http_response_text.h"
 #include "net/http_server_thread.h"
@@ -122,7 +121,7 @@ HttpStream Responder::stream(HttpResponse head) {
 struct HttpServer::Impl {
   using Acceptor = boost::asio::basic_socket_acceptor<tcp, boost::asio::io_context::executor_type>;
 
-  explicit Impl(HttpServerOptions options) { shared.options = std::move(options); }
+  explicit Impl(HttpServerOptions options) : shared(std::move(options)) {}
 
   std::expected<void, HttpServerError> listen(const tcp::endpoint& endpoint) {
     boost::system::error_code ec;
@@ -161,8 +160,10 @@ struct HttpServer::Impl {
     }
   }
 
-  /// Out of descriptors, most likely: trying at once would only spin.
+  /// Out of descriptors or memory: trying at once would only spin. Who has connected waits.
   void pause_accepting() {
+    shared.troubles.meet(HttpServerTrouble::accepting);
+    for (const auto& thread : threads) thread->free_descriptors();
     accept_pause->expires_after(shared.options.limits.sweep_interval);
     accept_pause->async_wait([this](const boost::system::error_code& ec) {
       if (!ec && acceptor->is_open()) accept();
@@ -170,26 +171,9 @@ struct HttpServer::Impl {
   }
 
   void take(HttpServerThread& target, ServerSocket socket) {
-    if (shared.connections.fetch_add(1, std::memory_order_relaxed) <
-        shared.options.limits.connections) {
-      return target.adopt(std::move(socket));
-    }
-    shared.connections.fetch_sub(1, std::memory_order_relaxed);
-    HttpResponse response{.status = 503, .content_type = "application/problem+json"};
-    response.headers.push_back({.name = "Retry-After", .value = "1"});
-    response.body = shared.options.problem_body({.status = 503,
-                                                 .code = "too-many-connections",
-                                                 .detail = "Too many connections are open."});
-    std::string text;
-    const std::string& date = threads.front()->date_line();
-    append_response(response, {.date_line = date, .keep_alive = false}, text);
-    const int descriptor = socket.native_handle();
-    // One try: a client over the limit gets no more of this process's memory or time.
-    [[maybe_unused]] const ssize_t sent =
-        ::send(descriptor, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    boost::system::error_code ec;
-    socket.shutdown(tcp::socket::shutdown_send, ec);
-    socket.close(ec);
+    shared.connections.fetch_add(1, std::memory_order_relaxed);
+    shared.accepted.fetch_add(1, std::memory_order_relaxed);
+    target.adopt(std::move(socket));
   }
 
   void close_acceptor() {
@@ -228,7 +212,9 @@ std::expected<void, HttpServerError> HttpServer::start(HttpHandler handler) {
   impl_->shared.handler = std::move(handler);
   const std::size_t count = std::max<std::size_t>(impl_->shared.options.threads, 1);
   for (std::size_t i = 0; i < count; ++i) {
-    impl_->threads.push_back(std::make_unique<HttpServerThread>(impl_->shared));
+    impl_->threads.push_back(std::make_unique<HttpServerThread>(
+        impl_->shared,
+        i == 0 ? HttpServerThread::Duty::whole_server : HttpServerThread::Duty::own_connections));
   }
   if (auto listening = impl_->listen({address, impl_->shared.options.port}); !listening) {
     impl_->acceptor.reset();
@@ -260,6 +246,20 @@ std::size_t HttpServer::requests_in_flight() const {
 
 std::size_t HttpServer::connections() const {
   return impl_->shared.connections.load(std::memory_order_relaxed);
+}
+
+HttpServerUsage HttpServer::usage() const {
+  const HttpServerShared& shared = impl_->shared;
+  return {.connections = connections(),
+          .request_bytes = shared.requests.used(),
+          .answer_bytes = shared.answers.used(),
+          .accepted = shared.accepted.load(std::memory_order_relaxed),
+          .gave_way = shared.gave_way.load(std::memory_order_relaxed),
+          .refused_connections = shared.troubles.count(HttpServerTrouble::connections),
+          .refused_requests = shared.troubles.count(HttpServerTrouble::request_bytes),
+          .refused_answers = shared.troubles.count(HttpServerTrouble::answer_bytes),
+          .failed_accepts = shared.troubles.count(HttpServerTrouble::accepting),
+          .timeouts = shared.timeouts.load(std::memory_order_relaxed)};
 }
 
 void HttpServer::stop() {

@@ -1,7 +1,6 @@
 #include "net/http_server_connection.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -9,16 +8,19 @@
 #include <boost/asio/error.hpp>
 #include <sys/socket.h>
 
-#include "net/http_response_text.h"
-
 namespace penstock::net {
 namespace {
 
 constexpr std::size_t kInitialInputBytes = 4096;
 /// One read's size for connections that send much.
 constexpr std::size_t kMaxInputBytes = std::size_t{64} * 1024;
+/// How long an idle connection keeps a large buffer.
+constexpr std::chrono::seconds kKeptIdle{1};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+bool is_read(HttpMethod method) {
+  return method == HttpMethod::get || method == HttpMethod::head;
+}
 
 std::string_view problem_code(int status) {
   switch (status) {
@@ -35,19 +37,6 @@ std::string_view problem_code(int status) {
   }
 }
 
-/// Empties a buffer, and gives its memory back where one large answer had made it grow.
-void clear_output(std::string& buffer) {
-  buffer.clear();
-  if (buffer.capacity() > kMaxInputBytes) std::string().swap(buffer);
-}
-
-/// What the kernel took of the bytes at once; -1 for a broken connection.
-ssize_t send_now(int descriptor, std::string_view bytes) {
-  const ssize_t sent = ::send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent >= 0) return sent;
-  return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
-}
-
 /// Whether the client has sent what was not read yet.
 bool has_unread_bytes(int descriptor) {
   char byte = 0;
@@ -57,11 +46,13 @@ bool has_unread_bytes(int descriptor) {
 }  // namespace
 
 HttpServerConnection::HttpServerConnection(HttpServerThread& thread, ServerSocket socket,
-                                           std::uint64_t id)
+                                           std::uint64_t id, ServerPeer peer)
     : thread_(thread),
       limits_(thread.shared().options.limits),
       socket_(std::move(socket)),
       id_(id),
+      peer_address_(peer.address.to_string()),
+      visit_(std::move(peer.visit)),
       parser_({.head_bytes = limits_.head_bytes,
                .head_fields = limits_.head_fields,
                .body_bytes = limits_.body_bytes}),
@@ -69,8 +60,6 @@ HttpServerConnection::HttpServerConnection(HttpServerThread& thread, ServerSocke
       ring_(1),
       waiting_since_(thread.now()) {
   boost::system::error_code ec;
-  const auto peer = socket_.remote_endpoint(ec);
-  if (!ec) peer_address_ = peer.address().to_string();
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ec);
   socket_.non_blocking(true, ec);
 }
@@ -95,6 +84,8 @@ HttpServerConnection::Slot& HttpServerConnection::push_slot() {
 
 void HttpServerConnection::pop_slot() {
   Slot& front = slot(0);
+  if (front.state == Slot::State::waiting) end_waiting(front);
+  ready_bytes_ -= front.response.body.size();
   if (front.open) front.open->store(false, std::memory_order_relaxed);
   if (front.counted) thread_.shared().in_flight.fetch_sub(1, std::memory_order_relaxed);
   front = Slot();
@@ -105,8 +96,8 @@ void HttpServerConnection::pop_slot() {
 
 bool HttpServerConnection::may_read() const {
   if (phase_ == Phase::lingering) return !peer_ended_;
-  return phase_ == Phase::open && !input_done_ && slots_ < limits_.pipelined_requests &&
-         unsent() < limits_.output_bytes;
+  return phase_ == Phase::open && !input_done_ && !request_held_ &&
+         slots_ < limits_.pipelined_requests && unsent() < limits_.output_bytes;
 }
 
 void HttpServerConnection::read() {
@@ -117,10 +108,21 @@ void HttpServerConnection::read() {
       boost::asio::buffer(input_.data() + input_end_, input_.size() - input_end_),
       [this](const boost::system::error_code& ec, std::size_t bytes) {
         reading_ = false;
+        if (std::exchange(trimming_, false) && ec == boost::asio::error::operation_aborted &&
+            phase_ == Phase::open) {
+          return trim_input();
+        }
         peer_ended_ = ec == boost::asio::error::eof;
         on_read(ec && !peer_ended_, bytes);
         thread_.settle();
       });
+}
+
+void HttpServerConnection::trim_input() {
+  std::vector<char>(kInitialInputBytes).swap(input_);
+  input_begin_ = input_end_ = 0;
+  count_request_bytes();
+  read();
 }
 
 void HttpServerConnection::make_room() {
@@ -162,36 +164,57 @@ void HttpServerConnection::on_read(bool failed, std::size_t bytes) {
 }
 
 void HttpServerConnection::process_input() {
+  if (request_held_) {
+    if (phase_ != Phase::open || input_done_ || !may_dispatch()) return;
+    dispatch();
+  }
   while (phase_ == Phase::open && input_begin_ < input_end_ && may_read()) {
     const HttpParseProgress progress =
         parser_.feed({input_.data() + input_begin_, input_end_ - input_begin_});
     input_begin_ += progress.consumed;
-    if (progress.status == HttpParseProgress::Status::complete) {
-      dispatch();
-      continue;
-    }
     if (progress.status == HttpParseProgress::Status::failed) {
       const HttpHeadError& error = parser_.error();
       return refuse(error.status, problem_code(error.status), error.detail);
     }
-    if (parser_.head_complete()) {
-      if (!in_body_) waiting_since_ = thread_.now();
-      in_head_ = false;
-      in_body_ = true;
-      if (parser_.take_continue_wish() && slots_ == 0) {
-        output_ += kContinue;
-        thread_.mark_dirty(*this);
-      }
-    } else if (!in_head_) {
-      in_head_ = true;
-      waiting_since_ = thread_.now();
+    if (progress.status == HttpParseProgress::Status::need_more) return on_unfinished();
+    if (!may_dispatch()) {
+      in_head_ = in_body_ = false;
+      request_held_ = true;
+      if (!count_request_bytes()) refuse_for_room();
+      return;
     }
-    return;
+    dispatch();
   }
 }
 
+void HttpServerConnection::on_unfinished() {
+  if (parser_.head_complete()) {
+    if (!in_body_) waiting_since_ = thread_.now();
+    in_head_ = false;
+    in_body_ = true;
+  } else if (!in_head_) {
+    in_head_ = true;
+    waiting_since_ = thread_.now();
+  }
+  if (!count_request_bytes()) return refuse_for_room();
+  if (in_body_ && parser_.take_continue_wish() && slots_ == 0) {
+    output_ += kContinue;
+    thread_.mark_dirty(*this);
+  }
+}
+
+bool HttpServerConnection::may_dispatch() const {
+  const std::size_t untaken = answer_bytes();
+  if (slots_ == 0 && untaken == 0) return true;
+  if (untaken >= limits_.output_bytes || waiting_bytes_ >= limits_.pipelined_body_bytes ||
+      thread_.shared().answers.is_tight(account().answer_bytes.load(std::memory_order_relaxed))) {
+    return false;
+  }
+  return !is_read(parser_.request().method) || waiting_reads_ < limits_.pipelined_reads;
+}
+
 void HttpServerConnection::dispatch() {
-  in_head_ = in_body_ = false;
+  in_head_ = in_body_ = request_held_ = false;
   waiting_since_ = thread_.now();
   const bool keep_alive = parser_.keep_alive();
   HttpRequest request = parser_.take();
@@ -199,8 +222,14 @@ void HttpServerConnection::dispatch() {
   Slot& added = push_slot();
   added.keep_alive = keep_alive;
   added.is_head = request.method == HttpMethod::head;
+  added.is_read = is_read(request.method);
   added.minor_version = request.minor_version;
   added.counted = true;
+  if (added.is_read) ++waiting_reads_;
+  if (request.body.capacity() > kInitialInputBytes) {
+    added.request_bytes = request.body.capacity();
+    waiting_bytes_ += added.request_bytes;
+  }
   if (!keep_alive) input_done_ = true;
   thread_.shared().in_flight.fetch_add(1, std::memory_order_relaxed);
   const ResponseTicket ticket{.connection = id_,
@@ -215,15 +244,59 @@ void HttpServerConnection::dispatch() {
 
 void HttpServerConnection::refuse(int status, std::string_view code, std::string_view detail) {
   input_done_ = true;
-  in_head_ = in_body_ = false;
+  in_head_ = in_body_ = request_held_ = false;
   Slot& added = push_slot();
   added.state = Slot::State::ready;
   added.keep_alive = false;
-  added.response.status = status;
-  added.response.content_type = "application/problem+json";
-  added.response.body =
-      thread_.shared().options.problem_body({.status = status, .code = code, .detail = detail});
+  added.response = problem_response({.status = status, .code = code, .detail = detail});
+  ready_bytes_ += added.response.body.size();
+  parser_.discard();
   thread_.mark_dirty(*this);
+}
+
+HttpResponse HttpServerConnection::problem_response(const HttpProblem& problem) const {
+  HttpResponse response{.status = problem.status, .content_type = "application/problem+json"};
+  if (problem.status == 503) response.headers.push_back({.name = "Retry-After", .value = "1"});
+  response.body = thread_.shared().options.problem_body(problem);
+  return response;
+}
+
+void HttpServerConnection::refuse_for_room() {
+  thread_.shared().troubles.meet(HttpServerTrouble::request_bytes);
+  refuse(503, "too-many-request-bytes",
+         "The server holds as much of unfinished requests as it can; try again later.");
+  // What is still to come is read and dropped, into little memory.
+  input_begin_ = input_end_ = 0;
+  std::vector<char>(kInitialInputBytes).swap(input_);
+  count_request_bytes();
+}
+
+void HttpServerConnection::end_waiting(Slot& answered) {
+  waiting_bytes_ -= std::exchange(answered.request_bytes, 0);
+  if (answered.is_read) --waiting_reads_;
+}
+
+std::size_t HttpServerConnection::request_bytes() const {
+  if (phase_ == Phase::closed) return 0;
+  std::size_t bytes = waiting_bytes_;
+  if (input_.size() > kInitialInputBytes) bytes += input_.size();
+  if (!in_body_ && !request_held_) return bytes;
+  const HttpRequest& request = parser_.request();
+  const std::size_t held = request.body.capacity() + request.headers.memory_bytes();
+  return held > kInitialInputBytes ? bytes + held : bytes;
+}
+
+bool HttpServerConnection::count_request_bytes() {
+  const std::size_t held = request_bytes();
+  if (held == counted_request_bytes_) return true;
+  SharedRoom& room = thread_.shared().requests;
+  std::atomic<std::size_t>& own = account().request_bytes;
+  if (held > counted_request_bytes_ &&
+      !room.fits(own.load(std::memory_order_relaxed), held - counted_request_bytes_)) {
+    return false;
+  }
+  room.recount(counted_request_bytes_, held, own);
+  return true;
 }
 
 void HttpServerConnection::apply(ServerCommand& command) {
@@ -237,17 +310,16 @@ void HttpServerConnection::apply(ServerCommand& command) {
     case ServerCommand::Kind::respond:
     case ServerCommand::Kind::open_stream:
       if (target.state != Slot::State::waiting) return;
-      target.response = std::move(command.response);
-      target.open = std::move(command.open);
-      target.state = command.kind == ServerCommand::Kind::respond ? Slot::State::ready
-                                                                  : Slot::State::streaming;
+      take_answer(target, command);
       break;
     case ServerCommand::Kind::abandon:
+      if (target.state == Slot::State::waiting) end_waiting(target);
       target.state = Slot::State::abandoned;
       break;
     case ServerCommand::Kind::write_stream:
       if (target.state != Slot::State::streaming) return;
       target.response.body += command.response.body;
+      ready_bytes_ += command.response.body.size();
       if (unsent() + target.response.body.size() > limits_.output_bytes) return close();
       break;
     case ServerCommand::Kind::end_stream:
@@ -257,109 +329,27 @@ void HttpServerConnection::apply(ServerCommand& command) {
   thread_.mark_dirty(*this);
 }
 
-bool HttpServerConnection::append_stream(Slot& front) {
-  const BodyFraming framing = front.minor_version == 0 ? BodyFraming::to_end : BodyFraming::chunked;
-  if (!front.stream_begun) {
-    front.stream_begun = true;
-    if (framing == BodyFraming::to_end || is_last_answer()) front.keep_alive = false;
-    append_response(front.response,
-                    {.date_line = thread_.date_line(),
-                     .framing = framing,
-                     .keep_alive = front.keep_alive,
-                     .is_head = front.is_head,
-                     .minor_version = front.minor_version},
-                    output_);
+void HttpServerConnection::take_answer(Slot& target, ServerCommand& command) {
+  end_waiting(target);
+  target.response = std::move(command.response);
+  target.open = std::move(command.open);
+  target.state =
+      command.kind == ServerCommand::Kind::respond ? Slot::State::ready : Slot::State::streaming;
+  HttpServerShared& shared = thread_.shared();
+  const std::size_t bytes = target.response.body.size();
+  if (target.is_read && bytes > limits_.small_answer_bytes &&
+      !shared.answers.fits(account().answer_bytes.load(std::memory_order_relaxed), bytes)) {
+    shared.troubles.meet(HttpServerTrouble::answer_bytes);
+    target.state = Slot::State::ready;
+    target.open.reset();
+    target.response = problem_response(
+        {.status = 503,
+         .code = "too-many-answer-bytes",
+         .detail =
+             "The server holds as many answers as it can; take them faster, or ask for less."});
   }
-  if (!front.is_head && framing == BodyFraming::chunked) {
-    append_chunk(front.response.body, output_);
-  } else if (!front.is_head) {
-    output_ += front.response.body;
-  }
-  front.response.body.clear();
-  if (front.state != Slot::State::stream_ended) return false;
-  if (!front.is_head && framing == BodyFraming::chunked) output_ += kLastChunk;
-  return true;
-}
-
-bool HttpServerConnection::is_last_answer() const {
-  return slots_ == 1 && input_begin_ == input_end_ && !in_head_ && !in_body_ &&
-         thread_.shared().closing.load(std::memory_order_relaxed);
-}
-
-void HttpServerConnection::append_ready() {
-  while (slots_ > 0 && !close_after_output_) {
-    Slot& front = slot(0);
-    switch (front.state) {
-      case Slot::State::waiting:
-        return;
-      case Slot::State::abandoned:
-        front.keep_alive = false;
-        break;
-      case Slot::State::ready:
-        if (is_last_answer()) front.keep_alive = false;
-        append_response(front.response,
-                        {.date_line = thread_.date_line(),
-                         .keep_alive = front.keep_alive,
-                         .is_head = front.is_head,
-                         .minor_version = front.minor_version},
-                        output_);
-        break;
-      case Slot::State::streaming:
-      case Slot::State::stream_ended:
-        if (!append_stream(front)) return;
-        break;
-    }
-    close_after_output_ = !front.keep_alive;
-    pop_slot();
-  }
-}
-
-void HttpServerConnection::flush() {
-  if (phase_ != Phase::open) return;
-  append_ready();
-  if (input_done_ && slots_ == 0) close_after_output_ = true;
-  write();
-  if (phase_ != Phase::open || writing_ || close_after_output_) return;
-  if (input_begin_ < input_end_ && !input_done_) process_input();
-  read();
-}
-
-void HttpServerConnection::write() {
-  if (writing_) return;
-  if (!output_.empty()) {
-    const ssize_t sent = send_now(socket_.native_handle(), output_);
-    if (sent < 0) return close();
-    if (static_cast<std::size_t>(sent) < output_.size()) {
-      sending_.swap(output_);
-      output_.clear();
-      sent_ = static_cast<std::size_t>(sent);
-      writing_since_ = thread_.now();
-      return write_more();
-    }
-    clear_output(output_);
-    if (slots_ == 0) waiting_since_ = thread_.now();
-  }
-  if (close_after_output_) linger();
-}
-
-void HttpServerConnection::write_more() {
-  writing_ = true;
-  socket_.async_write_some(boost::asio::buffer(sending_.data() + sent_, sending_.size() - sent_),
-                           [this](const boost::system::error_code& ec, std::size_t bytes) {
-                             writing_ = false;
-                             on_written(static_cast<bool>(ec), bytes);
-                             thread_.settle();
-                           });
-}
-
-void HttpServerConnection::on_written(bool failed, std::size_t bytes) {
-  if (phase_ == Phase::closed) return release_if_idle();
-  if (failed) return close();
-  sent_ += bytes;
-  if (sent_ < sending_.size()) return write_more();
-  clear_output(sending_);
-  sent_ = 0;
-  thread_.mark_dirty(*this);
+  ready_bytes_ += target.response.body.size();
+  if (bytes > limits_.small_answer_bytes) count_answer_bytes();
 }
 
 void HttpServerConnection::linger() {
@@ -371,6 +361,9 @@ void HttpServerConnection::linger() {
   phase_ = Phase::lingering;
   waiting_since_ = thread_.now();
   input_begin_ = input_end_ = 0;
+  request_held_ = in_head_ = in_body_ = false;
+  count_request_bytes();
+  count_answer_bytes();
   read();
 }
 
@@ -378,6 +371,11 @@ void HttpServerConnection::close() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
   while (slots_ > 0) pop_slot();
+  HttpServerShared& shared = thread_.shared();
+  shared.requests.recount(counted_request_bytes_, 0, account().request_bytes);
+  shared.answers.recount(counted_answer_bytes_, 0, account().answer_bytes);
+  shared.connections.fetch_sub(1, std::memory_order_relaxed);
+  visit_.end();
   boost::system::error_code ec;
   socket_.close(ec);
   release_if_idle();
@@ -395,18 +393,30 @@ void HttpServerConnection::sweep() {
   }
   if (phase_ != Phase::open) return;
   if (writing_) {
-    if (now - writing_since_ > limits_.write_timeout) close();
+    if (!took_too_long_to_take(now)) return;
+    thread_.shared().timeouts.fetch_add(1, std::memory_order_relaxed);
+    return close();
+  }
+  if (!may_read()) {
+    // It is not read from, so that the client is not the one who is late.
+    waiting_since_ = now;
     return;
   }
-  if (!may_read()) return;
   if (in_head_ && now - waiting_since_ > limits_.head_timeout) {
+    thread_.shared().timeouts.fetch_add(1, std::memory_order_relaxed);
     return refuse(408, problem_code(408), "The request's head did not come in time.");
   }
   if (in_body_ && now - waiting_since_ > limits_.body_timeout) {
+    thread_.shared().timeouts.fetch_add(1, std::memory_order_relaxed);
     return refuse(408, problem_code(408), "The request's body did not come in time.");
   }
-  const bool idle = !in_head_ && !in_body_ && slots_ == 0;
-  if (!idle) return;
+  if (!is_idle()) return;
+  if (input_.size() > kInitialInputBytes && reading_ && now - waiting_since_ > kKeptIdle) {
+    // The pending read has the buffer; its handler gives it back.
+    trimming_ = true;
+    boost::system::error_code ec;
+    socket_.cancel(ec);
+  }
   const auto closing_since = thread_.closing_since();
   const bool over =
       closing_since ? now - std::max(*closing_since, waiting_since_) > limits_.closing_idle_timeout
@@ -415,12 +425,24 @@ void HttpServerConnection::sweep() {
   if (over && !has_unread_bytes(socket_.native_handle())) linger();
 }
 
-void HttpServerConnection::shut_down() {
-  if (phase_ == Phase::open) {
-    append_ready();
-    if (!writing_ && !output_.empty()) send_now(socket_.native_handle(), output_);
-  }
+bool HttpServerConnection::is_idle() const {
+  return phase_ == Phase::open && !in_head_ && !in_body_ && !request_held_ && slots_ == 0 &&
+         !writing_ && output_.empty();
+}
+
+std::optional<HttpServerConnection::Standing> HttpServerConnection::standing() const {
+  if (phase_ == Phase::lingering) return Standing{Activity::closing, waiting_since_};
+  if (is_idle()) return Standing{Activity::idle, waiting_since_};
+  const bool unfinished = phase_ == Phase::open && (in_head_ || in_body_) && slots_ == 0 &&
+                          !writing_ && output_.empty();
+  if (unfinished) return Standing{Activity::unfinished, waiting_since_};
+  return std::nullopt;
+}
+
+bool HttpServerConnection::give_way() {
+  if (is_idle() && has_unread_bytes(socket_.native_handle())) return false;
   close();
+  return true;
 }
 
 }  // namespace penstock::net

@@ -122,7 +122,7 @@ TEST(HttpServer, AnswersPipelinedRequestsInOrderWhateverTheOrderOfCompletion) {
   RawConnection connection(server->port());
   std::string requests;
   for (int i = 0; i < 20; ++i) {
-    requests += "GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    requests += "PUT /" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n";
   }
   connection.send(requests);
   auto entries = inbox.take(20);

@@ -87,13 +87,14 @@ class HttpServerThread::Mailbox final : public ResponseSink {
   HttpServerThread* const loop_;
 };
 
-HttpServerThread::HttpServerThread(HttpServerShared& shared)
+HttpServerThread::HttpServerThread(HttpServerShared& shared, Duty duty)
     : shared_(shared),
       io_(1),
       work_(boost::asio::make_work_guard(io_)),
       sweep_timer_(io_),
       sink_(std::make_shared<Mailbox>(*this)),
-      now_(Clock::now()) {}
+      now_(Clock::now()),
+      sweeps_for_all_(duty == Duty::whole_server) {}
 
 HttpServerThread::~HttpServerThread() {
   stop();
@@ -125,23 +126,6 @@ void HttpServerThread::adopt(ServerSocket socket) {
     insert(std::move(accepted));
     settle();
   });
-}
-
-void HttpServerThread::insert(ServerSocket socket) {
-  if (stopping_) {
-    shared_.connections.fetch_sub(1, std::memory_order_relaxed);
-    return;
-  }
-  if (free_entries_.empty()) {
-    free_entries_.push_back(static_cast<std::uint32_t>(entries_.size()));
-    entries_.emplace_back();
-  }
-  const std::uint32_t index = free_entries_.back();
-  free_entries_.pop_back();
-  Entry& entry = entries_[index];
-  const std::uint64_t id = std::uint64_t{++entry.generation} << 32U | index;
-  entry.connection = std::make_unique<HttpServerConnection>(*this, std::move(socket), id);
-  entry.connection->start();
 }
 
 HttpServerConnection* HttpServerThread::find(std::uint64_t id) {
@@ -181,7 +165,6 @@ void HttpServerThread::settle() {
     const auto index = static_cast<std::uint32_t>(connection->id());
     entries_[index].connection.reset();
     free_entries_.push_back(index);
-    shared_.connections.fetch_sub(1, std::memory_order_relaxed);
   }
   retired_.clear();
 }
@@ -214,6 +197,7 @@ void HttpServerThread::sweep() {
   for (const Entry& entry : entries_) {
     if (entry.connection) entry.connection->sweep();
   }
+  if (sweeps_for_all_) shared_.troubles.look(now_);
   settle();
   arm_sweep();
 }

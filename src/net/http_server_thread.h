@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -19,6 +20,8 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include "net/http_server.h"
+#include "net/http_server_clients.h"
+#include "net/http_server_troubles.h"
 
 namespace penstock::net {
 
@@ -28,12 +31,25 @@ using ServerSocket =
 
 /// What all threads of one server share.
 struct HttpServerShared {
-  HttpServerOptions options{};
+  explicit HttpServerShared(HttpServerOptions wanted)
+      : options(std::move(wanted)),
+        requests(options.limits.request_room_bytes),
+        answers(options.limits.answer_room_bytes),
+        troubles(options) {}
+
+  const HttpServerOptions options;
   HttpHandler handler{};
   /// Answers say that their connection closes.
   std::atomic<bool> closing{false};
   std::atomic<std::size_t> connections{0};
   std::atomic<std::size_t> in_flight{0};
+  std::atomic<std::uint64_t> accepted{0};
+  std::atomic<std::uint64_t> gave_way{0};
+  std::atomic<std::uint64_t> timeouts{0};
+  ClientBook clients{};
+  SharedRoom requests;
+  SharedRoom answers;
+  HttpServerTroubles troubles;
 };
 
 /// One thing an answerer asks of a connection.
@@ -45,6 +61,12 @@ struct ServerCommand {
   std::shared_ptr<std::atomic<bool>> open{};
 };
 
+/// Who is at the other end of a connection.
+struct ServerPeer {
+  boost::asio::ip::address address;
+  ClientBook::Visit visit;
+};
+
 class HttpServerConnection;
 
 /// One event loop with its thread and its connections. Everything below the constructor's line
@@ -53,7 +75,10 @@ class HttpServerThread {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit HttpServerThread(HttpServerShared& shared);
+  /// What one thread of a server does beside its connections.
+  enum class Duty : std::uint8_t { own_connections, whole_server };
+
+  HttpServerThread(HttpServerShared& shared, Duty duty);
   HttpServerThread(const HttpServerThread&) = delete;
   HttpServerThread& operator=(const HttpServerThread&) = delete;
   ~HttpServerThread();
@@ -64,6 +89,8 @@ class HttpServerThread {
   void stop();
   /// Takes over an accepted socket, which must belong to io(); from any thread.
   void adopt(ServerSocket socket);
+  /// Closes some idle connections, because the system has no descriptor left; from any thread.
+  void free_descriptors();
   boost::asio::io_context& io() { return io_; }
 
   HttpServerShared& shared() { return shared_; }
@@ -87,7 +114,14 @@ class HttpServerThread {
     std::uint32_t generation = 0;
   };
 
+  enum class GivingWay : std::uint8_t { same_address, any_address };
+
   void insert(ServerSocket socket);
+  /// Whether a new connection of that address, which is counted already, may stay.
+  bool make_room(const ClientAccount& newcomer);
+  /// Closes connections for one of the newcomer's address; says how many.
+  std::size_t close_some(const ClientAccount& newcomer, GivingWay who);
+  void refuse(ServerSocket socket);
   void drain_mailbox();
   void apply(ServerCommand& command);
   HttpServerConnection* find(std::uint64_t id);
@@ -116,6 +150,7 @@ class HttpServerThread {
   std::optional<Clock::time_point> closing_since_;
   std::time_t date_second_ = 0;
   std::string date_line_;
+  const bool sweeps_for_all_;
   bool stopping_ = false;
   std::thread thread_;
 };

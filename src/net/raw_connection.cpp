@@ -17,10 +17,15 @@ constexpr long kHangGuardSeconds = 60;
 
 }  // namespace
 
-RawConnection::RawConnection(std::uint16_t port) : descriptor_(socket(AF_INET, SOCK_STREAM, 0)) {
+RawConnection::RawConnection(std::uint16_t port, const char* from)
+    : descriptor_(socket(AF_INET, SOCK_STREAM, 0)) {
   const timeval guard{.tv_sec = kHangGuardSeconds, .tv_usec = 0};
   setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &guard, sizeof(guard));
   setsockopt(descriptor_, SOL_SOCKET, SO_SNDTIMEO, &guard, sizeof(guard));
+  sockaddr_in own{};
+  own.sin_family = AF_INET;
+  inet_pton(AF_INET, from, &own.sin_addr);
+  bind(descriptor_, reinterpret_cast<const sockaddr*>(&own), sizeof(own));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -81,6 +86,14 @@ std::string RawConnection::read_reply() {
   std::string reply = buffer_.substr(0, size);
   buffer_.erase(0, size);
   return reply;
+}
+
+std::string RawConnection::read_some(std::size_t most) {
+  std::string some(most, '\0');
+  const ssize_t received = recv(descriptor_, some.data(), most, 0);
+  ended_ = received == 0 || (received < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+  some.resize(received > 0 ? static_cast<std::size_t>(received) : 0);
+  return some;
 }
 
 std::string RawConnection::read_to_end() {

@@ -10,7 +10,9 @@ namespace penstock::net {
 /// writes, byte for byte. Reads give up after a generous guard, so that a test cannot hang.
 class RawConnection {
  public:
-  explicit RawConnection(std::uint16_t port);
+  explicit RawConnection(std::uint16_t port) : RawConnection(port, "127.0.0.1") {}
+  /// Comes from that address of 127.0.0.0/8.
+  RawConnection(std::uint16_t port, const char* from);
   RawConnection(RawConnection&& other) noexcept;
   RawConnection& operator=(RawConnection&&) = delete;
   ~RawConnection();
@@ -21,6 +23,8 @@ class RawConnection {
   void end_sending() const;
   /// One answer: head, and as much body as its Content-Length says. Cut short at the stream's end.
   std::string read_reply();
+  /// Some bytes of the stream, at most `most`; empty at its end.
+  std::string read_some(std::size_t most);
   /// Everything up to the stream's end (or a reset, or the guard).
   std::string read_to_end();
   /// Whether the stream has ended: the guard's passing is not an end.
