@@ -142,7 +142,8 @@ class ProgramTest(Detector):
 
 _TESTS = ("domain_test", "checker_test", "memory_store_test", "memory_contract_test",
           "pipeline_test", "webhook_test", "gateway_http_test", "system_test",
-          "rocksdb_store_test", "rocksdb_contract_test", "gateway_test", "api_test", "main_test")
+          "rocksdb_store_test", "rocksdb_contract_test", "gateway_test", "net_test",
+          "net_http_test", "api_test", "cli_test", "main_test", "command_line_test")
 # They start a server of their own: asked of what they alone are about.
 _SERVER_TESTS = ("postgres_contract_test", "postgres_store_test")
 
@@ -155,14 +156,17 @@ def all_detectors(workspace, seeds):
               for name in _SERVER_TESTS if name in targets]
     found += [Simulation(world, seeds) for world in ("single", "distributed")]
     core = ("src/domain/", "src/pipeline/", "src/adapters/rocksdb/")
+    doors = ("src/api/", "src/net/", "src/main/")
     found += [
-        ProgramTest("happy", folders=(*core, "src/adapters/")),
-        ProgramTest("gateway_process", folders=("src/adapters/gateway_http/",)),
+        ProgramTest("happy", folders=(*core, *doors, "src/adapters/", "src/checker/")),
+        ProgramTest("bad_input", folders=doors),
+        ProgramTest("gateway_process", folders=("src/adapters/gateway_http/", "src/gateway/")),
         ProgramTest("webhooks", folders=("src/adapters/webhook/", "src/pipeline/")),
-        ProgramTest("operate", folders=("src/adapters/system/", *core)),
+        ProgramTest("operate", folders=("src/adapters/system/", "src/cli/", *core, *doors)),
         ProgramTest("cancel", folders=core),
-        ProgramTest("limits", folders=core),
-        ProgramTest("shutdown", folders=("src/adapters/system/", "src/pipeline/")),
+        ProgramTest("limits", folders=(*core, *doors)),
+        ProgramTest("shutdown", folders=("src/adapters/system/", "src/pipeline/", *doors)),
+        ProgramTest("demo_runs", folders=("src/cli/", "src/main/")),
         ProgramTest("crash", "--restarts", "4", "--workers", "4", "--seed", "7", folders=core),
         ProgramTest("move", "--restarts", "2", "--workers", "3", "--seed", "7", place="postgres",
                     folders=("src/main/store_copy", "src/adapters/postgres/copy_",

@@ -68,6 +68,41 @@ class Patches(unittest.TestCase):
         self.assertNotEqual(one.fingerprint, other.fingerprint)
 
 
+class PlantedByText(unittest.TestCase):
+    BUG = """[[bug]]
+name = "stock-all-taken"
+plants = "sells what is not there (13)"
+in = "src/domain"
+find = "return pieces - 1;"
+replace = "return pieces;"
+"""
+
+    def load(self, sources, bug=BUG):
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "bugs").mkdir()
+            Path(folder, "bugs/domain.toml").write_text(bug)
+            for name, text in sources.items():
+                file = Path(folder, "src/domain", name)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            return mutations.load_planted(Path(folder, "bugs"), folder)
+
+    def test_a_bug_is_found_wherever_its_text_is_and_however_it_is_formatted(self):
+        for name, text in (("stock.cpp", STOCK), ("room.h", STOCK.replace("pieces - 1", "pieces\n      - 1"))):
+            [mutation] = self.load({name: text, "stock_test.cpp": STOCK})
+            self.assertEqual(mutation.path, f"src/domain/{name}")
+            self.assertEqual(mutation.applied_to(text), STOCK.replace("pieces - 1", "pieces"))
+
+    def test_a_text_that_is_absent_or_stands_twice_does_not_apply(self):
+        for sources in ({"stock.cpp": "int x;\n"}, {"a.cpp": STOCK, "b.cpp": STOCK}):
+            with self.assertRaises(mutations.DoesNotApply):
+                self.load(sources)
+
+    def test_two_bugs_of_one_name_are_refused(self):
+        with self.assertRaises(ValueError):
+            self.load({"stock.cpp": STOCK}, self.BUG * 2)
+
+
 class Generated(unittest.TestCase):
     def notes_of(self, text, enumerators=None):
         made = operators.generate("src/domain/a.cpp", text, enumerators or {})
@@ -201,6 +236,13 @@ class PlantedBugs(unittest.TestCase):
         for mutation in mutations.load_patches(FOLDER):
             with self.subTest(mutation.name):
                 mutation.applied_to((ROOT / mutation.path).read_text())
+
+    def test_every_bug_that_is_addressed_by_text_applies_once(self):
+        planted = mutations.load_planted(FOLDER / "planted", ROOT)
+        self.assertGreaterEqual(len(planted), 60)
+        counts = Counter(m.path.split("/")[1] for m in planted)
+        for area in ("api", "net", "gateway", "cli", "main", "checker"):
+            self.assertGreaterEqual(counts[area], 5, area)
 
     def test_every_stage_and_every_adapter_has_at_least_five(self):
         counts = Counter(campaign.area_of(m) for m in mutations.load_patches(FOLDER))

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,3 +80,33 @@ def between(name, note, path, before, after):
     new_last = len(new) - (len(old) - last)
     return Mutation(name, note, path, first + 1, tuple(old[first:last]),
                     tuple(new[first:new_last]))
+
+
+def load_planted(folder, tree):
+    """The bugs of FOLDER/*.toml, addressed by text and not by place: each [[bug]] has `name`, `plants`
+    (what it breaks), `in` (a file, or a folder whose sources are searched), `find` and `replace`. Any
+    white space in `find` stands for any; it must be found exactly once. One that moves to another file
+    of its folder, or is formatted anew, still applies. DoesNotApply otherwise."""
+    found = []
+    for path in sorted(Path(folder).glob("*.toml")):
+        for entry in tomllib.loads(path.read_text())["bug"]:
+            found.append(_planted(entry, Path(tree)))
+    names = [mutation.name for mutation in found]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{folder}: two bugs of one name")
+    return found
+
+
+def _planted(entry, tree):
+    pattern = re.compile(r"\s+".join(map(re.escape, entry["find"].split())))
+    place = tree / entry["in"]
+    files = [place] if place.is_file() else [
+        file for file in sorted(place.rglob("*"))
+        if file.suffix in (".cpp", ".h") and not file.stem.endswith("_test")]
+    hits = [(file, text, hit) for file in files for text in [file.read_text()]
+            for hit in pattern.finditer(text)]
+    if len(hits) != 1:
+        raise DoesNotApply(f"{entry['name']}: found {len(hits)} times in {entry['in']}, not once")
+    file, text, hit = hits[0]
+    after = text[:hit.start()] + entry["replace"] + text[hit.end():]
+    return between(entry["name"], entry["plants"], str(file.relative_to(tree)), text, after)
