@@ -146,6 +146,7 @@ void HttpClient::send(const HttpClientRequest& request, HttpClientCallback callb
   exchange->url = std::move(*url);
   exchange->method = request.method;
   exchange->wire = std::move(*wire);
+  exchange->reply_body = request.reply_body;
   exchange->deadline = HttpExchange::Clock::now() + request.timeout;
   exchange->callback = std::move(callback);
   const std::size_t index = impl_->next.fetch_add(1, std::memory_order_relaxed);
