@@ -33,6 +33,8 @@ enum class HttpClientError : std::uint8_t {
   stopped,                 ///< the client was stopped while waiting for the answer
 };
 std::string_view to_string(HttpClientError error);
+/// For people: "connection refused or host unreachable".
+std::string_view in_words(HttpClientError error);
 
 /// What may be known about a request without an answer.
 enum class Delivery : std::uint8_t {
