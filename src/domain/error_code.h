@@ -43,6 +43,8 @@
   X(draining, "draining", 503, "The server is starting or stopping")                              \
   X(http_version, "http-version", 505, "Only HTTP/1.0 and HTTP/1.1 are supported")                \
   X(store_failed, "store-failed", 0, "The store failed to write and the server stopped")          \
+  X(store_unreachable, "store-unreachable", 0,                                                    \
+    "The database cannot be reached or refuses the work")                                         \
   X(disk_full, "disk-full", 0, "The disk is full")                                                \
   X(store_locked, "store-locked", 0, "Another process has the data directory open")               \
   X(store_inaccessible, "store-inaccessible", 0, "The store's files cannot be opened or written") \

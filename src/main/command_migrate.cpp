@@ -22,7 +22,7 @@ cli::ExitCode run_migrate(const std::string& url) {
   auto const report =
       postgres_store::migrate({.url = url, .schema = schema, .name = "penstock migrate"});
   if (!report) {
-    std::cerr << "penstock migrate: " << report.error().detail << '\n';
+    std::cerr << "penstock migrate: " << report.error().text() << '\n';
     return cli::ExitCode::failed;
   }
   if (report->from == report->to) {

@@ -26,7 +26,7 @@ bool needs_no_store(const pipeline::Request& request) {
 }  // namespace
 
 PipelineThread::PipelineThread(ports::Clock& clock, ports::Log& log, std::function<void()> changed)
-    : clock_(clock), log_(log), changed_(std::move(changed)) {}
+    : clock_(&clock), log_(log), changed_(std::move(changed)) {}
 
 PipelineThread::~PipelineThread() {
   stop();
@@ -103,7 +103,7 @@ std::optional<ports::StoreError> PipelineThread::failure() const {
 }
 
 void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions options) {
-  pipeline::Pipeline pipeline(parts, options, clock_.now());
+  pipeline::Pipeline pipeline(parts, options, clock_->now());
   Phase starting = Phase::starting;
   phase_.compare_exchange_strong(starting, drain_asked_.load() ? Phase::draining : Phase::running);
   bool drain_told = false;
@@ -120,7 +120,7 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
     }
     if (drain_asked_.load() && !std::exchange(drain_told, true)) pipeline.drain();
     hand_over(pipeline);
-    domain::Now const now = clock_.now();
+    domain::Now const now = clock_->now();
     do_chore(now);
     pipeline.poll(now);
     if (auto const failure = pipeline.failure()) {

@@ -49,7 +49,11 @@ class PipelineThread final : public pipeline::Intake {
   /// The store is shared: work that others stored is looked for at least every kPollCeiling, sooner
   /// while there is some; and while `reachable` (any thread) says no, what needs the store is
   /// refused at once and /readyz says so. Before `start`.
-  void share_store(std::function<bool()> reachable) { reachable_ = std::move(reachable); }
+  /// `clock`, which outlives this, decides what is due there instead of the process's own.
+  void share_store(std::function<bool()> reachable, ports::Clock* clock = nullptr) {
+    reachable_ = std::move(reachable);
+    if (clock != nullptr) clock_ = clock;
+  }
 
   void submit(pipeline::Request request) override;
   bool ready() const override { return phase_.load() == Phase::running && has_store(); }
@@ -80,7 +84,7 @@ class PipelineThread final : public pipeline::Intake {
   void fail(ports::StoreError error);
   void refuse_rest(pipeline::Refusal refusal);
 
-  ports::Clock& clock_;
+  ports::Clock* clock_;
   ports::Log& log_;
   std::function<void()> changed_;
   std::function<void(domain::Now)> chore_;

@@ -33,6 +33,8 @@ using std::chrono::milliseconds;
 /// After the pipeline is idle, how long answers may take to leave.
 constexpr milliseconds kLastAnswers{1'000};
 constexpr milliseconds kLook{5};
+/// Once the drain is over, how long a peer of the store may still keep the process waiting.
+constexpr milliseconds kLastWaits{2'000};
 /// How often ends that another process brings about are looked for, where they are waited for.
 constexpr domain::Duration kLookForEnds = domain::Duration::milliseconds(50);
 
@@ -118,7 +120,6 @@ class Server {
 
   bool begin() {
     ports::Recovery const recovery = store_->store().recovery();
-    clock_.not_before(recovery.latest);
     log_.write(ports::LogLevel::info, "store open",
                {{"store", kind_of(options_.store)},
                 {"active_orders", recovery.active},
@@ -165,7 +166,7 @@ class Server {
                  "other process may charge, and what it knows does not move with the database",
                  {{"node", options_.node}});
     }
-    pipeline_.share_store([this] { return store_->is_reachable(); });
+    pipeline_.share_store([this] { return store_->is_reachable(); }, store_->clock());
     store_->begin_background();
   }
 
@@ -185,7 +186,7 @@ class Server {
         api::ApiParts{.intake = pipeline_,
                       .reader = store_->reader(),
                       .log = log_,
-                      .clock = clock_,
+                      .clock = store_->clock() == nullptr ? clock_ : *store_->clock(),
                       .random = random_bits,
                       .process_usage = [this] { return usage_for_metrics(log_); },
                       .store_upkeep = [this] { return upkeep_for_metrics(); }},
@@ -262,6 +263,7 @@ class Server {
 
   /// Nothing uses the parts any more after it. Repeated calls do nothing.
   void take_down() {
+    if (store_ != nullptr) store_->end_waits(Clock::now() + kLastWaits);
     pipeline_.stop();
     if (http_ != nullptr) http_->stop();
     api_.reset();

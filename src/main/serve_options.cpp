@@ -245,6 +245,7 @@ std::expected<ServeOptions, std::string> serve_options(const Settings& settings,
   options.admin_key = text_unless_empty(settings.text("admin-key"));
   options.data_directory = settings.text("data");
   options.lease = settings.duration("lease");
+  options.store_timeout = settings.duration("store-timeout");
   options.gateway_timeout =
       std::chrono::milliseconds(settings.duration("gateway-timeout").us / 1000);
   options.saga = {

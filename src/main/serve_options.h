@@ -64,6 +64,7 @@ struct ServeOptions {
   StoreChoice store;
   std::string node;  ///< names the process among those that share a database
   domain::Duration lease;
+  domain::Duration store_timeout;
   pipeline::Stages stages;
   GatewayChoice gateway;
   std::chrono::milliseconds gateway_timeout{};

@@ -4,6 +4,7 @@
 
 #include "main/serve_options.h"
 #include "main/store_factory.h"
+#include "ports/clock.h"
 #include "ports/log.h"
 
 namespace penstock::main {
@@ -12,6 +13,6 @@ namespace penstock::main {
 /// the log with its code; then nothing is returned.
 std::unique_ptr<OpenStore> open_shared_store(const SharedDatabase& database,
                                              const ServeOptions& options, StoreHooks hooks,
-                                             ports::Log& log);
+                                             ports::Clock& clock, ports::Log& log);
 
 }  // namespace penstock::main

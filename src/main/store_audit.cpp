@@ -143,7 +143,7 @@ std::expected<void, std::string> feed_store(const StoreSource& source, Judge jud
                               .name = "penstock check"},
                              feed);
     if (dumped) return {};
-    return std::unexpected(fmt::format("the database: {}", dumped.error().detail));
+    return std::unexpected(fmt::format("the database: {}", dumped.error().text()));
   }
   Feed<rocksdb_store::DumpVisitor, Judge> feed{judge};
   auto const dumped = rocksdb_store::dump(source.directory, feed);

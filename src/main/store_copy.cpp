@@ -33,7 +33,7 @@ constexpr std::uint64_t kEveryBatch = std::numeric_limits<std::int64_t>::max();
 constexpr int kMaxOpenTries = 5;
 constexpr std::chrono::milliseconds kOpenPause{500};
 /// An index over a month, a count over everything: one statement may take this long.
-constexpr domain::Duration kStatementTimeout = domain::Duration::hours(6);
+constexpr domain::Duration kStatementTimeout = domain::Duration::hours(1);
 /// Order ids are made by clocks that may stand back this far (semantics of the start check).
 constexpr domain::Duration kKeyMargin = domain::limits::kMaxClockBehind;
 /// Values of one record in a sum are taken modulo this prime, on both sides.
@@ -455,7 +455,7 @@ Done copy_store(const StoreCopyOptions& options, std::ostream& told) {
   auto target = CopyTarget::open({.url = options.target,
                                   .schema = options.schema,
                                   .name = "penstock copy",
-                                  .statement_timeout = kStatementTimeout});
+                                  .timeout = kStatementTimeout});
   if (!target) return std::unexpected(sentence(target.error()));
   const bool is_repeated_end = options.act == CopyAct::abandon &&
                                (*target)->progress().phase == CopyPhase::abandoned &&

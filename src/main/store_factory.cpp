@@ -120,7 +120,7 @@ std::unique_ptr<OpenStore> open_store(const ServeOptions& options, StoreHooks ho
     return open_rocks(rocks->directory, options, clock, log);
   }
   if (const auto* const database = std::get_if<SharedDatabase>(&options.store)) {
-    return open_shared_store(*database, options, std::move(hooks), log);
+    return open_shared_store(*database, options, std::move(hooks), clock, log);
   }
   return std::make_unique<OpenMemoryStore>(
       memory_store::MemoryStoreOptions{.max_active = options.max_active,

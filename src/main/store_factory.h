@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -39,8 +40,12 @@ class OpenStore {
       domain::Month first_kept, domain::Now now) = 0;
   /// Whether other processes work on it too.
   virtual bool is_shared() const { return false; }
-  /// False while nothing can be read or written. Any thread.
+  /// False while commits do not work. Any thread.
   virtual bool is_reachable() const { return true; }
+  /// The clock by which everything on the store is due, where that is not this process's own.
+  virtual ports::Clock* clock() { return nullptr; }
+  /// From now on nothing waits for a peer of the store beyond `at`: the process ends. Any thread.
+  virtual void end_waits(std::chrono::steady_clock::time_point /*at*/) {}
   /// What goes on beside the pipeline on a shared store, from before it begins until it has ended.
   virtual void begin_background() {}
   virtual void end_background() {}

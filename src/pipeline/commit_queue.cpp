@@ -1,6 +1,7 @@
 #include "pipeline/commit_queue.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "domain/check.h"
@@ -72,7 +73,26 @@ void CommitQueue::fill_batch(std::size_t count) {
   }
 }
 
+void CommitQueue::take_from_aside(domain::Instant now) {
+  if (aside_.empty() || now < aside_until_) return;
+  std::ranges::move(aside_, std::back_inserter(waiting_));
+  aside_.clear();
+}
+
+void CommitQueue::put_aside(std::size_t index, Then then, ports::StoreError error,
+                            domain::Instant now) {
+  if (!must_be_kept(batch_[index])) {
+    then(std::unexpected(error));
+    return;
+  }
+  if (aside_.empty()) aside_until_ = now + kPauseAside;
+  const Asked asked =
+      error == ports::StoreError::unknown_outcome ? Asked::without_answer : asked_[index];
+  aside_.push_back({std::move(batch_[index]), std::move(then), asked});
+}
+
 void CommitQueue::flush(domain::Now now) {
+  take_from_aside(now.wall);
   if (waiting_.empty() || failure_ || now.wall < retry_at_) return;
   const std::size_t count = std::min(max_batch_, waiting_.size());
   fill_batch(count);
@@ -91,7 +111,14 @@ void CommitQueue::flush(domain::Now now) {
   recognize_landed(*results);
   // Moved out first: a result may add commands, and those must not disturb this walk.
   std::vector<Then> thens = std::move(thens_);
-  for (std::size_t index = 0; index < count; ++index) thens[index](std::move((*results)[index]));
+  for (std::size_t index = 0; index < count; ++index) {
+    ports::CommandResult& result = (*results)[index];
+    if (const auto* not_done = std::get_if<ports::CommandNotDone>(&result)) {
+      put_aside(index, std::move(thens[index]), not_done->error, now.wall);
+    } else {
+      thens[index](std::move(result));
+    }
+  }
   thens_ = std::move(thens);
 }
 
@@ -99,7 +126,9 @@ void CommitQueue::flush(domain::Now now) {
 // moved on since; the events stay.
 void CommitQueue::recognize_landed(std::vector<ports::CommandResult>& results) const {
   for (const Trace& trace : traces_) {
-    auto& result = std::get<ports::CommitResult>(results[trace.index]);
+    auto* const told = std::get_if<ports::CommitResult>(&results[trace.index]);
+    if (told == nullptr) continue;
+    ports::CommitResult& result = *told;
     if (result.outcome != ports::CommitOutcome::stale || !result.current) continue;
     const std::vector<domain::Event>& timeline = result.current->timeline;
     if (holds(timeline, trace.events)) {
@@ -119,6 +148,8 @@ void CommitQueue::stop(ports::StoreError error) {
     waiting_.pop_front();
     then(std::unexpected(error));
   }
+  for (Waiting& each : aside_) each.then(std::unexpected(error));
+  aside_.clear();
 }
 
 void CommitQueue::put_back(ports::StoreError error, domain::Instant now) {

@@ -15,6 +15,9 @@
 
 namespace penstock::pipeline {
 
+/// How long a transition that the store refused waits until it is asked for again.
+inline constexpr domain::Duration kPauseAside = domain::Duration::seconds(5);
+
 /// Takes the result of one command once its batch is durable, or the error that ended it.
 using Then = std::move_only_function<void(std::expected<ports::CommandResult, ports::StoreError>)>;
 
@@ -30,7 +33,8 @@ class CommitQueue {
   /// goes into the next batch. While the store is unavailable, new orders and requests are told so
   /// and transitions wait: the outcome of an effect is never dropped. The same where a shared store
   /// did not answer, only that those who are told know nothing of the outcome then. A transition
-  /// that is applied again and had landed before is passed on as committed, not as stale.
+  /// that is applied again and had landed before is passed on as committed, not as stale. One that
+  /// the store takes no single time, while it takes others, waits aside for kPauseAside.
   void flush(domain::Now now);
 
   bool empty() const { return waiting_.empty(); }
@@ -60,12 +64,17 @@ class CommitQueue {
 
   void fill_batch(std::size_t count);
   void recognize_landed(std::vector<ports::CommandResult>& results) const;
+  void take_from_aside(domain::Instant now);
+  /// Ends or sets aside what the store did not carry out.
+  void put_aside(std::size_t index, Then then, ports::StoreError error, domain::Instant now);
   void stop(ports::StoreError error);
   void put_back(ports::StoreError error, domain::Instant now);
 
   ports::OrderStore& store_;
   std::size_t max_batch_;
   std::deque<Waiting> waiting_;
+  std::vector<Waiting> aside_;
+  domain::Instant aside_until_;
   std::vector<ports::Command> batch_;
   std::vector<Then> thens_;
   std::vector<Asked> asked_;   ///< by the batch's index

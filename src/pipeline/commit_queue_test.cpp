@@ -82,5 +82,24 @@ TEST_F(CommitQueueTest, AStoreThatIsAwayIsAskedAgainAfterAPauseAndNotBefore) {
   EXPECT_EQ(answered, 1U);
 }
 
+TEST_F(CommitQueueTest, WhatTheStoreRefusesHoldsUpNothingElseAndIsAskedForAgainLater) {
+  store->refuses = true;
+  std::size_t finished = 0;
+  queue->add(ports::FinishTerminalBatch{.sequence = 1, .deliveries = {}},
+             [&](auto result) { finished += result ? 1 : 0; });
+  queue->flush(now);
+  ask();
+  queue->flush(now);
+  EXPECT_THAT(errors, ElementsAre(ports::StoreError::unavailable)) << "a client may ask again";
+  store->refuses = false;
+  ask();
+  queue->flush(now);
+  EXPECT_EQ(answered, 1U);
+  EXPECT_EQ(finished, 0U);
+  now.wall = now.wall + kPauseAside;
+  queue->flush(now);
+  EXPECT_EQ(finished, 1U);
+}
+
 }  // namespace
 }  // namespace penstock::pipeline::testing

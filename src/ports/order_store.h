@@ -125,9 +125,6 @@ enum class PutOutcome : std::uint8_t {
   stale,  ///< another contract than `instead_of` is in force: nothing was written
 };
 
-using CommandResult =
-    std::variant<AcceptResult, CommitResult, StockResult, PutOutcome, std::monostate>;
-
 enum class StoreError : std::uint8_t {
   stopped,          ///< a sync or write failed: the store is closed for good, outcome unknown
   full_disk,        ///< as stopped, because the disk is full
@@ -135,6 +132,15 @@ enum class StoreError : std::uint8_t {
   unavailable,      ///< nothing was done; try again later
   unknown_outcome,  ///< shared stores: the connection broke around the call; it may land late
 };
+
+/// Shared stores: the database would not carry out this command, while it took others of the batch.
+/// The command is as it was.
+struct CommandNotDone {
+  StoreError error = StoreError::unavailable;  ///< or unknown_outcome
+};
+
+using CommandResult = std::variant<AcceptResult, CommitResult, StockResult, PutOutcome,
+                                   std::monostate, CommandNotDone>;
 
 /// Orders that reached a terminal state together, in commit order; what notification works off.
 struct TerminalBatch {
@@ -177,9 +183,6 @@ struct Recovery {
   /// stored.
   std::vector<domain::OrderId> interrupted;
   std::size_t active = 0;
-  /// The latest time that is stored: what is due was stored by that clock, so this process's is not
-  /// to show less. Zero where the store has a clock of its own.
-  domain::Instant latest;
 };
 
 /// Writer side. One thread calls; every method returns when it is done. What `apply` returned is
@@ -191,7 +194,8 @@ class OrderStore {
   virtual ~OrderStore() = default;
 
   /// Applies `commands` in order as one group commit with one sync; result i belongs to command i.
-  /// At most kMaxBatch commands. Commands are moved from, except where the error is `unavailable`
+  /// At most kMaxBatch commands. A shared store may answer single commands with CommandNotDone.
+  /// Commands are moved from, except where the error is `unavailable`
   /// (nothing was done) or `unknown_outcome` (each of them took effect, or did not, or still may):
   /// then they are as they were. What must not be lost may be applied again as it is, since a
   /// version, a sequence or an attempt's number fences it: a Commit that had landed answers `stale`

@@ -165,10 +165,7 @@ TestSchema::~TestSchema() {
 }
 
 ConnectionOptions TestSchema::connection_options() const {
-  return {.url = url_,
-          .schema = name_,
-          .name = "test",
-          .statement_timeout = domain::Duration::seconds(60)};
+  return {.url = url_, .schema = name_, .name = "test", .timeout = domain::Duration::seconds(60)};
 }
 
 postgres_store::PostgresStoreOptions TestSchema::store_options() const {
@@ -176,7 +173,7 @@ postgres_store::PostgresStoreOptions TestSchema::store_options() const {
   options.url = url_;
   options.schema = name_;
   options.node = "node-1";
-  options.statement_timeout = domain::Duration::seconds(60);
+  options.timeout = domain::Duration::seconds(60);
   options.depth_age = domain::Duration{};
   options.contracts_age = domain::Duration{};
   return options;

@@ -93,11 +93,8 @@ net::HttpClientOptions client_options(const HttpGatewayOptions& options) {
 }  // namespace
 
 struct HttpGateway::Impl {
-  Impl(HttpGatewayOptions given, std::string base_url, const net::Url& url)
-      : options(std::move(given)),
-        base(std::move(base_url)),
-        peer(url.authority()),
-        client(client_options(options)) {}
+  Impl(HttpGatewayOptions given, std::string base_url)
+      : options(std::move(given)), base(std::move(base_url)), client(client_options(options)) {}
 
   /// On any thread.
   void complete(GatewayReply reply) {
@@ -113,15 +110,13 @@ struct HttpGateway::Impl {
   void send(net::HttpClientRequest& message, const GatewayRequest& request) {
     message.timeout = options.timeout;
     client.send(message, [this, ticket = request.ticket,
-                          asked = Asked{request.kind, request.amount, request.key}](
-                             const net::HttpClientResult& result) {
-      complete({ticket, result ? read_reply(asked, *result) : read_failure(result.error(), peer)});
+                          kind = request.kind](net::HttpClientResult result) {
+      complete({ticket, result ? read_reply(kind, *result) : read_failure(result.error())});
     });
   }
 
   HttpGatewayOptions options;
   std::string base;
-  std::string peer;  ///< for people
   std::size_t in_flight = 0;
   std::mutex mutex;
   std::vector<GatewayReply> arrived;  // under mutex
@@ -137,7 +132,7 @@ std::expected<std::unique_ptr<HttpGateway>, net::UrlError> HttpGateway::open(
   if (url->target.contains('?')) return std::unexpected(net::UrlError::invalid_target);
   std::string base = options.url;
   while (base.ends_with('/')) base.pop_back();
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(base), *url);
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(base));
   return std::unique_ptr<HttpGateway>(new HttpGateway(std::move(impl)));
 }
 
@@ -150,11 +145,7 @@ void HttpGateway::submit(std::span<GatewayRequest> requests, domain::Now) {
     const bool has_room = impl_->in_flight < impl_->options.max_in_flight;
     ++impl_->in_flight;
     if (!has_room) {
-      impl_->complete({request.ticket,
-                       {OutcomeKind::unavailable,
-                        {},
-                        domain::Trouble::overloaded,
-                        "every connection is in use"}});
+      impl_->complete({request.ticket, {OutcomeKind::unavailable, {}}});
       continue;
     }
     if (auto message = message_for(request, impl_->base)) {

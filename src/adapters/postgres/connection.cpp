@@ -1,7 +1,10 @@
 #include "adapters/postgres/connection.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <tuple>
 #include <utility>
 
 #include <poll.h>
@@ -19,28 +22,17 @@ constexpr Statement kBegin{.name = "begin", .sql = "BEGIN ISOLATION LEVEL READ C
 constexpr Statement kCommit{.name = "commit", .sql = "COMMIT"};
 /// How often two clients change places to find out whether a pooler shares sessions.
 constexpr int kPoolerRounds = 4;
+/// For each of the small calls that open a session, whatever is asked of it later.
+constexpr domain::Duration kOpeningTimeout = domain::Duration::seconds(20);
 
 struct ResultClear {
   void operator()(PGresult* result) const { PQclear(result); }
 };
 using Result = std::unique_ptr<PGresult, ResultClear>;
 
-StoreError error_of(std::string_view sql_state) {
-  // XX001 and XX002: a page or an index entry does not match its checksum or form.
-  if (sql_state == "XX001" || sql_state == "XX002") return StoreError::corrupt;
-  // Values, constraints, or a schema that is not ours: doing it again would change nothing.
-  const std::string_view code = sql_state.substr(0, 2);
-  if (code == "22" || code == "23" || code == "42") return StoreError::corrupt;
-  return StoreError::unavailable;
-}
-
 bool is_answer(const PGresult* result) {
   const ExecStatusType status = PQresultStatus(result);
   return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-}
-
-std::string in_seconds(domain::Duration span) {
-  return std::to_string(std::max<std::int64_t>(1, span.us / 1'000'000));
 }
 
 std::string in_milliseconds(domain::Duration span) {
@@ -70,7 +62,7 @@ std::string quoted_name(std::string_view text) {
 namespace {
 
 std::string settings_of(const ConnectionOptions& options) {
-  const std::string timeout = in_milliseconds(options.statement_timeout);
+  const std::string timeout = in_milliseconds(statement_timeout(options.timeout));
   return "SET search_path = " + quoted_name(options.schema) +
          "; SET statement_timeout = " + timeout +
          "; SET idle_in_transaction_session_timeout = " + timeout +
@@ -102,35 +94,27 @@ std::int64_t Rows::integer(std::size_t row, int column) const {
   return integer_from(bytes(row, column));
 }
 
-std::unique_ptr<Connection> Connection::connect(const ConnectionOptions& options) {
-  const std::string connect_timeout = in_seconds(options.connect_timeout);
-  const std::string tcp_timeout = in_milliseconds(options.statement_timeout);
-  // What stands before the URL is a default that it may change; what stands behind is not.
-  const char* const names[] = {"connect_timeout",      "tcp_user_timeout",
-                               "keepalives_idle",      "keepalives_interval",
-                               "keepalives_count",     "dbname",
-                               "target_session_attrs", "application_name",
-                               "client_encoding",      nullptr};
-  const char* const values[] = {connect_timeout.c_str(),
-                                tcp_timeout.c_str(),
-                                "5",
-                                "2",
-                                "3",
-                                options.url.c_str(),
-                                "read-write",
-                                options.name.c_str(),
-                                "UTF8",
-                                nullptr};
-  std::unique_ptr<Connection> connection(new Connection(PQconnectdbParams(names, values, 1)));
-  // Errors come back as failures; a notice has no reader.
-  PQsetNoticeProcessor(connection->connection_.get(), [](void*, const char*) {}, nullptr);
-  return connection;
+Connection::Connection(ServerConnection connection, const ConnectionOptions& options)
+    : connection_(std::move(connection)),
+      timeout_(std::min(options.timeout, kOpeningTimeout)),
+      last_call_(options.last_call) {}
+
+std::expected<std::unique_ptr<Connection>, Failure> Connection::connect(
+    const ConnectionOptions& options) {
+  auto connected = connect_for_writing({.url = options.url,
+                                        .name = options.name,
+                                        .host_timeout = options.connect_timeout,
+                                        .tcp_timeout = options.timeout,
+                                        .last_call = options.last_call.get()});
+  if (!connected) return std::unexpected(std::move(connected.error()));
+  return std::unique_ptr<Connection>(new Connection(*std::move(connected), options));
 }
 
 std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
     const ConnectionOptions& options, std::span<const Statement> statements) {
-  std::unique_ptr<Connection> connection = connect(options);
-  if (!connection->is_alive()) return std::unexpected(connection->broken());
+  auto connected = connect(options);
+  if (!connected) return connected;
+  std::unique_ptr<Connection> connection = *std::move(connected);
   if (auto known = connection->learn_backend_pid(); !known) return std::unexpected(known.error());
   // A pooler makes up the process that it tells its clients.
   if (connection->backend_pid_ != PQbackendPID(connection->connection_.get())) {
@@ -144,7 +128,13 @@ std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
   if (auto prepared = connection->prepare(statements); !prepared) {
     return std::unexpected(std::move(prepared.error()));
   }
+  connection->timeout_ = options.timeout;
   return connection;
+}
+
+std::expected<void, Failure> Connection::allow(domain::Duration timeout) {
+  timeout_ = timeout;
+  return execute("SET statement_timeout = " + in_milliseconds(statement_timeout(timeout)));
 }
 
 std::expected<void, Failure> Connection::learn_backend_pid() {
@@ -172,8 +162,9 @@ std::expected<void, Failure> Connection::require_own_session(const ConnectionOpt
                   "): statements are prepared and locks held by session, so use its session mode "
                   "or the server itself"});
   };
-  const std::unique_ptr<Connection> other = connect(options);
-  if (!other->is_alive()) return std::unexpected(other->broken());
+  const auto connected = connect(options);
+  if (!connected) return std::unexpected(connected.error());
+  Connection* const other = connected->get();
   for (int round = 0; round < kPoolerRounds; ++round) {
     const auto others = other->pid_of_a_transaction();
     if (!others) return refused(others.error().detail);
@@ -208,7 +199,11 @@ std::expected<void, Failure> Connection::prepare(std::span<const Statement> stat
     all.push_back(kCommit);
   }
   for (const Statement& statement : all) {
-    const Result result(PQprepare(connection_.get(), statement.name, statement.sql, 0, nullptr));
+    begin_call();
+    if (PQsendPrepare(connection_.get(), statement.name, statement.sql, 0, nullptr) != 1) {
+      return std::unexpected(broken());
+    }
+    const Result result(take_answer());
     if (!is_answer(result.get())) return std::unexpected(failure_of(result.get()));
   }
   return {};
@@ -216,17 +211,34 @@ std::expected<void, Failure> Connection::prepare(std::span<const Statement> stat
 
 std::expected<void, Failure> Connection::execute(const std::string& sql) {
   ++round_trips_;
-  const Result result(PQexec(connection_.get(), sql.c_str()));
+  begin_call();
+  if (PQsendQuery(connection_.get(), sql.c_str()) != 1) return std::unexpected(broken());
+  const Result result(take_answer());
   if (!is_answer(result.get())) return std::unexpected(failure_of(result.get()));
   return {};
 }
 
 std::expected<Rows, Failure> Connection::query(const std::string& sql) {
   ++round_trips_;
-  Result result(
-      PQexecParams(connection_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1));
+  begin_call();
+  if (PQsendQueryParams(connection_.get(), sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 1) !=
+      1) {
+    return std::unexpected(broken());
+  }
+  Result result(take_answer());
   if (!is_answer(result.get())) return std::unexpected(failure_of(result.get()));
   return Rows(result.release());
+}
+
+void Connection::begin_call() {
+  const auto until = LastCall::Clock::now() + std::chrono::microseconds(timeout_.us);
+  deadline_ = Deadline(std::min(until, end_by_), last_call_.get());
+}
+
+std::string Connection::address() const {
+  const char* host = PQhost(connection_.get());
+  const char* port = PQport(connection_.get());
+  return std::string(host == nullptr ? "" : host) + ":" + (port == nullptr ? "" : port);
 }
 
 bool Connection::send(const Statement& statement, const Parameters& parameters) {
@@ -244,18 +256,22 @@ bool Connection::send(const Statement& statement, const Parameters& parameters) 
 std::expected<Rows, Failure> Connection::run(const Statement& statement,
                                              const Parameters& parameters) {
   ++round_trips_;
+  begin_call();
   if (!send(statement, parameters)) return std::unexpected(broken());
-  Result answer;
-  while (PGresult* next = PQgetResult(connection_.get())) {
-    // An error stays what the call is told; a result after it would only be the farewell.
-    if (!answer || is_answer(answer.get())) {
-      answer.reset(next);
-    } else {
-      PQclear(next);
-    }
-  }
-  if (!answer || !is_answer(answer.get())) return std::unexpected(failure_of(answer.get()));
+  Result answer(take_answer());
+  if (!is_answer(answer.get())) return std::unexpected(failure_of(answer.get()));
   return Rows(answer.release());
+}
+
+PGresult* Connection::take_answer() {
+  Result answer;
+  while (await_result({})) {
+    Result next(PQgetResult(connection_.get()));
+    if (!next) return answer.release();
+    // An error stays what the call is told; a result after it would only be the farewell.
+    if (!answer || is_answer(answer.get())) answer = std::move(next);
+  }
+  return nullptr;
 }
 
 TransactionResult Connection::run_transaction(std::span<const Call> calls) {
@@ -266,8 +282,9 @@ TransactionResult Connection::run_transaction(std::span<const Call> calls) {
 
 TransactionResult Connection::start_transaction(std::span<const Call> calls) {
   ++round_trips_;
+  begin_call();
   TransactionResult result;
-  if (!send_transaction(calls, result)) {
+  if (!send_transaction(calls, result) || !await_sent()) {
     result.failure = broken();
     is_given_up_ = true;
   }
@@ -281,28 +298,70 @@ void Connection::finish_transaction(std::size_t calls, TransactionResult& result
   end_pipeline();
 }
 
-void Connection::wait_for_answer(std::span<Connection* const> others) {
+bool Connection::await_sent() {
   std::vector<Connection*> waiting{this};
-  waiting.insert(waiting.end(), others.begin(), others.end());
-  while (PQisBusy(connection_.get()) == 1) {
-    std::vector<pollfd> sockets;
-    sockets.reserve(waiting.size());
-    for (const Connection* each : waiting) {
-      sockets.push_back({.fd = each->socket(), .events = POLLIN, .revents = 0});
+  for (;;) {
+    const int left = PQflush(connection_.get());
+    if (left < 0) return false;
+    // An end that is found here is told by whoever reads the results.
+    if (left == 0 || !pump(waiting, true)) return !is_out_of_time_;
+  }
+}
+
+bool Connection::await_result(std::span<Connection* const> others) {
+  if (is_out_of_time_) return false;
+  std::vector<Connection*> waiting;
+  for (;;) {
+    const bool is_sending = PQflush(connection_.get()) > 0;
+    if (PQisBusy(connection_.get()) != 1) return true;
+    if (waiting.empty()) {
+      waiting.push_back(this);
+      waiting.insert(waiting.end(), others.begin(), others.end());
     }
-    if (poll(sockets.data(), sockets.size(), -1) < 0) continue;
-    for (std::size_t at = sockets.size(); at-- > 0;) {
-      if (sockets[at].revents == 0) continue;
-      // An end is left to whoever reads the results: found here, it would hide what came before.
-      char next = 0;
-      const bool is_over = recv(sockets[at].fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
-      if (at == 0 && is_over) return;
-      if (is_over || PQconsumeInput(waiting[at]->connection_.get()) != 1) {
-        waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(at));
-      }
-      if (waiting.empty() || waiting.front() != this) return;
+    if (!pump(waiting, is_sending)) return !is_out_of_time_;
+  }
+}
+
+bool Connection::pump(std::vector<Connection*>& waiting, bool is_sending) {
+  std::vector<pollfd> sockets;
+  sockets.reserve(waiting.size());
+  for (const Connection* each : waiting) {
+    sockets.push_back({.fd = each->socket(), .events = POLLIN, .revents = 0});
+  }
+  if (is_sending) sockets.front().events |= POLLOUT;
+  if (poll(sockets.data(), sockets.size(), deadline_.slice_ms()) <= 0) {
+    if (!deadline_.is_over()) return true;
+    run_out_of_time();
+    return false;
+  }
+  for (std::size_t at = sockets.size(); at-- > 0;) {
+    if ((sockets[at].revents & ~POLLOUT) == 0) continue;
+    // An end is left to whoever reads the results: found here, it would hide what came before.
+    char next = 0;
+    const ssize_t peeked = recv(sockets[at].fd, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+    const bool is_over = peeked == 0 || (peeked < 0 && errno != EAGAIN && errno != EINTR);
+    // After a write that failed libpq expects no answer, and does not say so until it is asked for
+    // a result; a server that goes down may go on telling notices.
+    const bool is_deaf = at == 0 &&
+                         ::send(sockets[at].fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+                         errno != EAGAIN && errno != EINTR;
+    if (at == 0 && (is_over || is_deaf)) {
+      // What came is still read, and then the end.
+      shutdown(sockets[at].fd, SHUT_RDWR);
+      return false;
+    }
+    if (is_over || PQconsumeInput(waiting[at]->connection_.get()) != 1) {
+      waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(at));
     }
   }
+  return !waiting.empty() && waiting.front() == this;
+}
+
+void Connection::run_out_of_time() {
+  is_given_up_ = true;
+  is_out_of_time_ = true;
+  // The end of the connection has nothing to say any more, to a peer that does not listen.
+  shutdown(socket(), SHUT_RDWR);
 }
 
 bool Connection::send_transaction(std::span<const Call> calls, TransactionResult& result) {
@@ -322,7 +381,7 @@ void Connection::receive_transaction(std::size_t calls, TransactionResult& resul
   std::size_t answered = 0;  // BEGIN, the calls, COMMIT
   result.may_have_committed = true;
   while (!is_synchronised && is_alive()) {
-    if (!others.empty()) wait_for_answer(others);
+    if (!await_result(others)) break;
     Result answer(PQgetResult(connection_.get()));
     if (!answer) {
       // A second end in a row: libpq, whose write failed, expects nothing more and yet calls the
@@ -356,26 +415,25 @@ void Connection::end_pipeline() {
   if (!is_alive()) return;
   if (PQexitPipelineMode(connection_.get()) != 1) is_given_up_ = true;
   if (PQtransactionStatus(connection_.get()) == PQTRANS_INERROR) {
-    const Result rolled_back(PQexec(connection_.get(), "ROLLBACK"));
-    ++round_trips_;
+    std::ignore = execute("ROLLBACK");
   }
 }
 
 Failure Connection::failure_of(const PGresult* result) {
-  if (result == nullptr) return broken();
-  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  if (state == nullptr) return broken();
+  if (result == nullptr || PQresultErrorField(result, PG_DIAG_SQLSTATE) == nullptr) return broken();
+  Failure failure = failure_of_result(*result);
   // The schema may have changed under what is prepared (a plan of another result, a type that is
   // gone): only a new connection finds out what it is now.
-  if (std::string_view(state) == "0A000" || std::string_view(state) == "XX000") is_given_up_ = true;
-  const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const char* context = PQresultErrorField(result, PG_DIAG_CONTEXT);
-  std::string detail = message == nullptr ? "" : message;
-  if (context != nullptr) detail += std::string(" (") + context + ")";
-  return {.error = error_of(state), .sql_state = state, .detail = std::move(detail)};
+  if (failure.sql_state == "0A000" || failure.sql_state == "XX000") is_given_up_ = true;
+  return failure;
 }
 
 Failure Connection::broken() const {
+  if (is_out_of_time_) {
+    return {.error = StoreError::unavailable,
+            .sql_state = {},
+            .detail = "no answer within " + std::to_string(timeout_.us / 1'000) + " ms"};
+  }
   return {.error = StoreError::unavailable,
           .sql_state = {},
           .detail = PQerrorMessage(connection_.get())};

@@ -12,21 +12,13 @@
 
 #include <libpq-fe.h>
 
+#include "adapters/postgres/connect.h"
+#include "adapters/postgres/failure.h"
+#include "adapters/postgres/last_call.h"
 #include "domain/instant.h"
 #include "ports/order_store.h"
 
 namespace penstock::postgres_store {
-
-/// Why a call failed, with the server's or libpq's words (never a value of a row).
-struct Failure {
-  ports::StoreError error = ports::StoreError::unavailable;
-  std::string sql_state;  ///< empty where the connection broke
-  std::string detail;
-
-  /// The transaction lost against another one and may be tried again at once.
-  bool is_conflict() const { return sql_state == "40001" || sql_state == "40P01"; }
-  bool is_broken_connection() const { return sql_state.empty(); }
-};
 
 /// The parameters of a call, in binary. Kept by value: what is passed may go.
 class Parameters {
@@ -82,10 +74,20 @@ struct ConnectionOptions {
   std::string url;     ///< a libpq URL or keyword string; sslmode and the rest as it says
   std::string schema;  ///< becomes the search path
   std::string name;    ///< shown as application_name
-  domain::Duration connect_timeout = domain::Duration::seconds(5);
-  domain::Duration statement_timeout = domain::Duration::seconds(10);
+  domain::Duration connect_timeout = domain::Duration::seconds(5);  ///< for each host
+  /// What one call may take, as this side sees it; then the connection is given up. The server
+  /// itself stops a statement after statement_share of it, so that one which waits for a lock ends
+  /// with the server's word and a session that goes on.
+  domain::Duration timeout = domain::Duration::seconds(10);
   Plans plans = Plans::as_the_server_likes;
+  /// Ends every wait sooner; may be null, outlives the connection.
+  std::shared_ptr<const LastCall> last_call{};
 };
+
+/// What the server allows a statement, of what this side allows the call.
+constexpr domain::Duration statement_timeout(domain::Duration timeout) {
+  return {timeout.us - timeout.us / 5};
+}
 
 /// How a transaction of several calls ended.
 struct TransactionResult {
@@ -102,8 +104,10 @@ struct Notice {
 };
 
 /// A connection to a server that takes writes (target_session_attrs=read-write), whose commits wait
-/// for the disk. Not thread-safe. Every call blocks, for at most the statement timeout on the
-/// server and the TCP timeouts on the way.
+/// for the disk. Not thread-safe. Every call blocks for at most ConnectionOptions::timeout,
+/// whatever the server or what lies between does, and so does the end of a connection: it waits for
+/// nothing. A connection whose call took longer is given up; what the server made of the call is
+/// not known.
 class Connection {
  public:
   /// Connects and prepares `statements`, which must outlive the connection. A pooler on the way is
@@ -131,7 +135,18 @@ class Connection {
   /// Text without parameters, one statement; its rows in binary.
   std::expected<Rows, Failure> query(const std::string& sql);
 
+  /// No call lasts beyond `at`, until the next `end_by`; the timeout counts as well.
+  void end_by(LastCall::Clock::time_point at) { end_by_ = at; }
+  /// What one call may take from now on, as this side and the server see it. One round trip.
+  std::expected<void, Failure> allow(domain::Duration timeout);
+
+  /// It takes writes no more, or not those of this session: the next use opens another one.
+  void give_up() { is_given_up_ = true; }
   bool is_alive() const { return !is_given_up_ && PQstatus(connection_.get()) == CONNECTION_OK; }
+  /// Whether it was given up because a call took too long.
+  bool is_out_of_time() const { return is_out_of_time_; }
+  /// "host:port" of the server, or its socket's directory with the port.
+  std::string address() const;
   /// The server's process of this session; behind a pooler too.
   int backend_pid() const { return backend_pid_; }
 
@@ -144,12 +159,9 @@ class Connection {
   std::uint64_t round_trips() const { return round_trips_; }
 
  private:
-  struct Finish {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-  };
-
-  explicit Connection(PGconn* connection) : connection_(connection) {}
-  static std::unique_ptr<Connection> connect(const ConnectionOptions& options);
+  Connection(ServerConnection connection, const ConnectionOptions& options);
+  static std::expected<std::unique_ptr<Connection>, Failure> connect(
+      const ConnectionOptions& options);
   std::expected<void, Failure> learn_backend_pid();
   /// Behind a pooler: whether the session stays with one process of the server.
   std::expected<void, Failure> require_own_session(const ConnectionOptions& options);
@@ -162,15 +174,31 @@ class Connection {
   /// Reads up to the synchronisation point, or to the end of the connection.
   void receive_transaction(std::size_t calls, TransactionResult& result,
                            std::span<Connection* const> others);
-  void wait_for_answer(std::span<Connection* const> others);
+  void begin_call();
+  /// Sends what is to be sent and reads until a result can be taken without waiting; meanwhile
+  /// reads for `others` too. False where time is up, and then the connection is given up.
+  bool await_result(std::span<Connection* const> others);
+  /// Until all that was handed to libpq is sent.
+  bool await_sent();
+  /// Sleeps until something can be read of one of `waiting`, or written of the first one, and reads
+  /// it. False once there is nothing more to wait for.
+  bool pump(std::vector<Connection*>& waiting, bool is_sending);
+  /// The last result of a call that was sent, or its error; null where the connection broke.
+  PGresult* take_answer();
+  void run_out_of_time();
   void end_pipeline();
   Failure failure_of(const PGresult* result);
   Failure broken() const;
 
-  std::unique_ptr<PGconn, Finish> connection_;
+  ServerConnection connection_;
+  domain::Duration timeout_;
+  std::shared_ptr<const LastCall> last_call_;
+  LastCall::Clock::time_point end_by_ = LastCall::Clock::time_point::max();
+  Deadline deadline_;  ///< of the present call
   int backend_pid_ = 0;
   std::uint64_t round_trips_ = 0;
   bool is_given_up_ = false;  ///< out of step with the server
+  bool is_out_of_time_ = false;
 };
 
 /// `text` as a literal and as a name of SQL.

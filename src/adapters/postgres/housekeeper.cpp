@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <tuple>
 #include <utility>
 
@@ -23,8 +24,17 @@ constexpr Statement kMakeMonths{.name = "make_months", .sql = "SELECT create_mon
 constexpr Statement kDropMonths{
     .name = "drop_months",
     .sql =
-        "SELECT drop_partitions_before((date_trunc('month', store_now() AT TIME ZONE 'UTC')"
-        " - $1::int4 * interval '1 month')::date)"};
+        "SELECT drop_partitions_before((date_trunc('month', least(store_now(), $2::timestamptz)"
+        " AT TIME ZONE 'UTC') - $1::int4 * interval '1 month')::date)"};
+/// How far the database's clock is ahead of $1, and of the newest order that ended before the last
+/// day began: in whole days, the second one null where there is none.
+constexpr Statement kClocks{
+    .name = "clocks",
+    .sql =
+        "SELECT extract(day FROM store_now() - $1::timestamptz)::int8,"
+        " extract(day FROM store_now() - (SELECT created_at FROM orders WHERE order_id <"
+        "   rpad(lpad(to_hex((extract(epoch FROM store_now() - interval '1 day') * 1000)::int8),"
+        "   12, '0'), 32, '0')::uuid ORDER BY order_id DESC LIMIT 1))::int8"};
 constexpr Statement kDeleteKeys{.name = "delete_keys", .sql = "SELECT delete_expired_keys($1)"};
 constexpr Statement kDefaultRows{
     .name = "default_rows",
@@ -36,9 +46,21 @@ constexpr Statement kOverdue{
         "SELECT relname::text FROM pg_stat_user_tables WHERE schemaname = current_schema()"
         " AND relname IN ('active_orders', 'outbox', 'deliveries') AND n_dead_tup > $1::int8"};
 constexpr std::array kStatements{kElect,      kAlive,       kMakeMonths, kDropMonths,
-                                 kDeleteKeys, kDefaultRows, kOverdue};
+                                 kDeleteKeys, kDefaultRows, kOverdue,    kClocks};
 /// Nobody waits long behind a lock on a whole table that itself has to wait.
-constexpr const char* kSettings = "SET lock_timeout = '2s'; SET statement_timeout = '5min'";
+constexpr const char* kSettings = "SET lock_timeout = '2s'";
+/// What vacuuming a table or dropping a month may take.
+constexpr domain::Duration kChoreTimeout = domain::Duration::seconds(300);
+/// How far the database's clock may be from this machine's, and from the newest order of an earlier
+/// day, in days, where something is to be dropped for good.
+constexpr std::int64_t kMaxDaysApart = 1;
+constexpr std::int64_t kMaxDaysOfSilence = 31;
+
+domain::Instant own_time() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::microseconds>(since).count()};
+}
+
 /// Between two batches of keys: what is on the way to the disk goes first.
 constexpr std::chrono::milliseconds kKeysPause{50};
 
@@ -68,10 +90,12 @@ void Housekeeper::run() {
 }
 
 void Housekeeper::look() {
+  if (connection_) be_quick();
   if (connection_ && keeps_house_) {
     if (auto alive = connection_->run(kAlive, {}); !alive) lose(alive.error());
   }
   if (!keeps_house_ && !elect()) return;
+  connection_->end_by(Clock::time_point::max());
   vacuum();
   if (Clock::now() < next_round_) return;
   next_round_ = Clock::now() + std::chrono::microseconds(options_.round.us);
@@ -90,8 +114,9 @@ bool Housekeeper::elect() {
     if (!opened || !check_schema_version(**opened, options_.connection.schema)) return false;
     opened->reset();
     opened = Connection::open(options_.connection, kStatements);
-    if (!opened || !(*opened)->execute(kSettings)) return false;
+    if (!opened || !(*opened)->execute(kSettings) || !(*opened)->allow(kChoreTimeout)) return false;
     connection_ = *std::move(opened);
+    be_quick();
   }
   const auto elected = connection_->run(kElect, {});
   if (!elected || !elected->boolean(0, 0)) return false;
@@ -99,6 +124,11 @@ bool Housekeeper::elect() {
   next_round_ = Clock::now();
   log_.write(LogLevel::info, "this process keeps the database's house", {{"node", options_.node}});
   return true;
+}
+
+// Whether it is still elected is told in no time, or not at all.
+void Housekeeper::be_quick() {
+  connection_->end_by(Clock::now() + std::chrono::microseconds(options_.connection.timeout.us));
 }
 
 void Housekeeper::lose(const Failure& failure) {
@@ -148,9 +178,9 @@ bool Housekeeper::make_months() {
 }
 
 bool Housekeeper::drop_months() {
-  if (options_.history_months == 0) return true;
-  const auto dropped =
-      connection_->run(kDropMonths, Parameters().add(to_binary(options_.history_months)));
+  if (options_.history_months == 0 || !clocks_agree()) return true;
+  const auto dropped = connection_->run(
+      kDropMonths, Parameters().add(to_binary(options_.history_months)).add(to_binary(own_time())));
   if (!dropped) return note("history could not be dropped", dropped.error());
   for (std::size_t row = 0; row < dropped->size(); ++row) {
     log_.write(LogLevel::info, "history dropped", {{"table", dropped->bytes(row, 0)}});
@@ -158,7 +188,26 @@ bool Housekeeper::drop_months() {
   return true;
 }
 
+// What is dropped and deleted is gone for good, so a single clock that is far off must not be
+// enough: the database's, this machine's and the stored orders have to tell of the same days.
+bool Housekeeper::clocks_agree() {
+  const auto days = connection_->run(kClocks, Parameters().add(to_binary(own_time())));
+  if (!days) return note("the clocks could not be compared", days.error());
+  const std::int64_t apart = days->integer(0, 0);
+  const std::int64_t silence = days->is_null(0, 1) ? 0 : days->integer(0, 1);
+  if (std::abs(apart) <= kMaxDaysApart && silence <= kMaxDaysOfSilence) return true;
+  log_.write(LogLevel::warning,
+             "nothing is dropped or deleted: the database's clock is far from this machine's or "
+             "from the newest order. Set the clock right; where it is right after a long pause, "
+             "it goes on a day after the first new orders",
+             {{"node", options_.node},
+              {"days_ahead_of_this_machine", apart},
+              {"days_since_the_newest_order", silence}});
+  return false;
+}
+
 bool Housekeeper::delete_keys() {
+  if (!clocks_agree()) return true;
   for (;;) {
     const auto deleted =
         connection_->run(kDeleteKeys, Parameters().add(to_binary(kMaxKeysDeleted)));

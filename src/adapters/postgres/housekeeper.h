@@ -42,7 +42,7 @@ struct HousekeeperOptions {
 class Housekeeper {
  public:
   Housekeeper(HousekeeperOptions options, ports::Log& log);
-  /// Ends after the present statement.
+  /// Ends after the present statement, or at the connection's last call.
   ~Housekeeper();
   Housekeeper(const Housekeeper&) = delete;
   Housekeeper& operator=(const Housekeeper&) = delete;
@@ -59,11 +59,13 @@ class Housekeeper {
   void run();
   void look();
   bool elect();
+  void be_quick();
   /// False where the connection is of no use any more, or the process ends.
   bool do_round();
   void vacuum();
   bool make_months();
   bool drop_months();
+  bool clocks_agree();
   bool delete_keys();
   bool count_default_rows();
   bool note(const char* what, const Failure& failure);

@@ -144,6 +144,25 @@ TEST_F(Housekeepers, MonthsAreMadeAheadAndThoseThatAreNotKeptAreDropped) {
   EXPECT_EQ(schema.number("SELECT count(*) FROM dropped_months"), 2);
 }
 
+// A clock that is far ahead drops nothing: this machine's and the stored orders say otherwise.
+TEST_F(Housekeepers, NothingIsDroppedOrDeletedByOneClockThatIsFarAhead) {
+  const auto store = open(options());
+  apply_one<ports::AcceptResult>(*store, accept_of(order().placed(now()), "kept"));
+  schema.execute(
+      "SELECT create_month('orders', (date_trunc('month', now())"
+      " - n * interval '1 month')::date) FROM generate_series(1, 3) n;"
+      "CREATE OR REPLACE FUNCTION store_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS"
+      " 'SELECT clock_timestamp() + interval ''400 days'''");
+  schema.execute("INSERT INTO receipts VALUES (gen_random_uuid(), '2001-01-01', '\\x00')");
+  const auto only = keeper("a", 1);
+  await([&] { return only->default_rows() == 1; });
+  EXPECT_EQ(schema.number("SELECT count(*) FROM dropped_months"), 0);
+  EXPECT_EQ(schema.number("SELECT count(*) FROM idempotency_keys"), 1);
+  const auto told = log.warnings();
+  EXPECT_TRUE(std::ranges::any_of(
+      told, [](const std::string& each) { return each.starts_with("nothing is dropped"); }));
+}
+
 TEST_F(Housekeepers, NoMonthIsDroppedWhereAllOfHistoryIsKept) {
   schema.execute(
       "SELECT create_month('orders', (date_trunc('month', now()) - interval '30 months')::date)");

@@ -5,6 +5,9 @@
 namespace penstock::postgres_store {
 namespace {
 
+/// All of a migration may take this long, its wait for another one included.
+constexpr domain::Duration kMigrationTimeout = domain::Duration::hours(2);
+
 int newest_version() {
   return static_cast<int>(migrations().size());
 }
@@ -33,6 +36,19 @@ std::expected<int, Failure> version_of(Connection& connection) {
       connection, "SELECT count(*) FROM to_regclass('schema_versions') t WHERE t IS NOT NULL");
   if (!has_table || *has_table == 0) return has_table;
   return number_of(connection, "SELECT max(version) FROM schema_versions");
+}
+
+/// Orders hold text of all the world's scripts, which another encoding has no characters for.
+std::expected<void, Failure> check_encoding(Connection& connection) {
+  const auto rows =
+      connection.query("SELECT current_setting('server_encoding'), current_database()::text");
+  if (!rows) return std::unexpected(rows.error());
+  if (rows->bytes(0, 0) == "UTF8") return {};
+  return std::unexpected(
+      refused(fmt::format("the database \"{}\" has the encoding {}, which cannot hold every "
+                          "order's text: make one with "
+                          "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+                          rows->bytes(0, 1), rows->bytes(0, 0))));
 }
 
 std::expected<MigrationReport, Failure> migrate_inside(Connection& connection,
@@ -64,6 +80,10 @@ std::expected<MigrationReport, Failure> migrate_inside(Connection& connection,
 std::expected<MigrationReport, Failure> migrate(const ConnectionOptions& options) {
   auto connection = Connection::open(options, {});
   if (!connection) return std::unexpected(std::move(connection.error()));
+  if (auto fits = check_encoding(**connection); !fits) return std::unexpected(fits.error());
+  if (auto set = (*connection)->allow(kMigrationTimeout); !set) {
+    return std::unexpected(std::move(set.error()));
+  }
   const auto begun =
       (*connection)
           ->execute(fmt::format(
@@ -85,6 +105,7 @@ std::expected<MigrationReport, Failure> migrate(const ConnectionOptions& options
 
 std::expected<void, Failure> check_schema_version(Connection& connection,
                                                   const std::string& schema) {
+  if (auto fits = check_encoding(connection); !fits) return fits;
   const auto version = version_of(connection);
   if (!version) return std::unexpected(version.error());
   if (*version == newest_version()) return {};

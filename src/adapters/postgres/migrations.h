@@ -31,11 +31,12 @@ struct MigrationReport {
 
 /// Brings the schema `options.schema` to the newest version that is compiled in, making it where it
 /// is missing, and makes the months ahead. One transaction: all or nothing. Safe to run again, and
-/// by several at once (an advisory lock). A newer schema is refused and left as it is.
+/// by several at once (an advisory lock). A newer schema is refused and left as it is, and so is a
+/// database that is not encoded in UTF-8.
 std::expected<MigrationReport, Failure> migrate(const ConnectionOptions& options);
 
-/// Succeeds where the schema is exactly the version that is compiled in; the failure says which one
-/// was found and what to do.
+/// Succeeds where the database is encoded in UTF-8 and the schema is exactly the version that is
+/// compiled in; the failure says which one was found and what to do.
 std::expected<void, Failure> check_schema_version(Connection& connection,
                                                   const std::string& schema);
 

@@ -318,7 +318,7 @@ Done drop_schema(const PartitionBenchOptions& options) {
   auto connection = Connection::open({.url = options.url,
                                       .schema = "public",
                                       .name = "penstock bench",
-                                      .statement_timeout = kStatementTimeout},
+                                      .timeout = kStatementTimeout},
                                      {});
   if (!connection) return std::unexpected(std::move(connection.error()));
   return (*connection)
@@ -332,7 +332,7 @@ std::expected<PartitionReport, Failure> bench_partitions(
   const ConnectionOptions connecting{.url = options.url,
                                      .schema = options.schema,
                                      .name = "penstock bench",
-                                     .statement_timeout = kStatementTimeout};
+                                     .timeout = kStatementTimeout};
   if (auto dropped = drop_schema(options); !dropped) return std::unexpected(dropped.error());
   if (auto made = migrate(connecting); !made) return std::unexpected(std::move(made.error()));
   auto connection = Connection::open(connecting, {});

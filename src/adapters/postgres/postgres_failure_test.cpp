@@ -227,14 +227,68 @@ TEST_F(PostgresFailures, AConflictIsTriedAgain) {
   EXPECT_GE(schema.number("SELECT last_value FROM tries"), 3);
 }
 
-TEST_F(PostgresFailures, ASchemaThatIsBrokenStopsTheStore) {
+// A DBA's mistake is not the store's: it is waited for until somebody mends it.
+TEST_F(PostgresFailures, ARightThatIsMissingIsWaitedFor) {
   const auto store = open(options());
-  schema.execute("ALTER TABLE active_orders DROP COLUMN currency CASCADE");
+  schema.execute(
+      "CREATE FUNCTION deny() RETURNS trigger LANGUAGE plpgsql AS"
+      " 'BEGIN RAISE EXCEPTION ''permission denied'' USING ERRCODE = ''42501''; END';"
+      "CREATE TRIGGER deny BEFORE INSERT ON active_orders FOR EACH ROW EXECUTE FUNCTION deny()");
   std::vector<ports::Command> commands;
+  const Order first = order().placed(now());
+  commands.emplace_back(accept_of(first));
   commands.emplace_back(accept_of(order().placed(now())));
-  EXPECT_EQ(apply_at_last(*store, commands).error(), StoreError::corrupt);
-  EXPECT_FALSE(store->last_failure().empty());
-  EXPECT_EQ(store->mark({}).error(), StoreError::corrupt);
+  const auto refused = store->apply(commands, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error(), StoreError::unavailable);
+  EXPECT_NE(store->last_failure().find("42501"), std::string::npos) << store->last_failure();
+  EXPECT_EQ(std::get<ports::Accept>(commands[0]).commit.next, first);
+  EXPECT_FALSE(store->is_reachable());
+  schema.execute("DROP TRIGGER deny ON active_orders");
+  EXPECT_EQ(outcome_of(apply_at_last(*store, std::move(commands))), AcceptOutcome::accepted);
+  EXPECT_TRUE(store->is_reachable());
+}
+
+// Somebody's trigger refuses one customer's orders, with each of the classes that say so.
+TEST_F(PostgresFailures, ACommandThatTheDatabaseRefusesIsRefusedAlone) {
+  std::vector<std::string> told;
+  PostgresStoreOptions watched = options();
+  watched.command_refused = [&](const ports::Command& command, const Failure& failure) {
+    told.push_back(std::get<ports::Accept>(command).commit.next.customer.str() + " " +
+                   failure.sql_state);
+  };
+  const auto store = open(watched);
+  for (const std::string state : {"22021", "23514", "P0001", "42501"}) {
+    told.clear();
+    schema.execute(fmt::format(
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN IF NEW.customer_id = ''refused'' THEN RAISE EXCEPTION ''no'' USING ERRCODE = "
+        "''{}''; END IF; RETURN NEW; END';"
+        "CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON active_orders FOR EACH ROW"
+        " EXECUTE FUNCTION refuse()",
+        state));
+    std::vector<ports::Command> commands;
+    for (int at = 0; at < 20; ++at) {
+      Order each = order().placed(now());
+      if (at == 7) each.customer = domain::CustomerId::unchecked("refused");
+      commands.emplace_back(accept_of(std::move(each)));
+    }
+    const Order refused = std::get<ports::Accept>(commands[7]).commit.next;
+    const auto results = store->apply(commands, {});
+    ASSERT_TRUE(results.has_value()) << store->last_failure();
+    for (std::size_t at = 0; at < results->size(); ++at) {
+      if (at == 7) {
+        EXPECT_TRUE(std::holds_alternative<ports::CommandNotDone>(results->at(at)));
+      } else {
+        ASSERT_TRUE(std::holds_alternative<AcceptResult>(results->at(at))) << at;
+        EXPECT_EQ(std::get<AcceptResult>(results->at(at)).outcome, AcceptOutcome::accepted);
+      }
+    }
+    EXPECT_EQ(std::get<ports::Accept>(commands[7]).commit.next, refused) << "it is as it was";
+    EXPECT_EQ(told, std::vector<std::string>{"refused " + state});
+    EXPECT_FALSE(is_stored(*store, refused));
+    EXPECT_TRUE(store->is_reachable());
+  }
 }
 
 TEST_F(PostgresFailures, ASchemaThatWasMigratedMeanwhileStopsTheStoreAtItsNextConnection) {

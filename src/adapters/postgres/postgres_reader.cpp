@@ -115,17 +115,21 @@ PostgresReader::PostgresReader(const PostgresStoreOptions& options,
                           .schema = options.schema,
                           .name = "penstock reader " + options.node,
                           .connect_timeout = options.connect_timeout,
-                          .statement_timeout = options.statement_timeout,
-                          .plans = Plans::once},
+                          .timeout = options.timeout,
+                          .plans = Plans::once,
+                          .last_call = options.last_call},
       reachability_(reachability),
       default_contract_(options.default_contract),
       contract_names_(options.contracts_age),
       most_(std::max<std::size_t>(1, options.reader_connections)) {}
 
-std::optional<PostgresReader::Pooled> PostgresReader::take() const {
+PostgresReader::Clock::time_point PostgresReader::end_of_read() const {
+  return Clock::now() + std::chrono::microseconds(connection_options_.timeout.us);
+}
+
+std::optional<PostgresReader::Pooled> PostgresReader::take(Clock::time_point until) const {
   std::unique_lock lock(mutex_);
-  const std::chrono::microseconds patience(connection_options_.statement_timeout.us);
-  if (!freed_.wait_for(lock, patience, [this] { return taken_ < most_; })) return std::nullopt;
+  if (!freed_.wait_until(lock, until, [this] { return taken_ < most_; })) return std::nullopt;
   ++taken_;
   if (free_.empty()) return Pooled{};
   Pooled connection = std::move(free_.back());
@@ -143,22 +147,31 @@ void PostgresReader::give_back(Pooled connection) const {
 }
 
 std::expected<Rows, StoreError> PostgresReader::run(const Statement& statement,
-                                                    const Parameters& parameters) const {
+                                                    const Parameters& parameters,
+                                                    Clock::time_point until) const {
   if (reachability_ != nullptr && reachability_->is_away()) {
     return std::unexpected(StoreError::unavailable);
   }
-  auto taken = take();
+  auto taken = take(until);
   if (!taken) return std::unexpected(StoreError::unavailable);
   Pooled connection = *std::move(taken);
   const bool was_open = connection != nullptr;
   std::expected<Rows, Failure> rows = std::unexpected(Failure{});
-  if (was_open) rows = connection->run(statement, parameters);
+  if (was_open) {
+    connection->end_by(until);
+    rows = connection->run(statement, parameters);
+  }
   // One that broke while it was idle tells nothing about the server: one fresh try.
-  if (!was_open || (!rows && !connection->is_alive())) {
+  const bool has_time = Clock::now() < until;
+  if (has_time && (!was_open || (!rows && !connection->is_alive()))) {
     connection.reset();
-    auto opened = Connection::open(connection_options_, statements::kReader);
+    ConnectionOptions options = connection_options_;
+    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(until - Clock::now());
+    options.connect_timeout = std::min(options.connect_timeout, domain::Duration{left.count()});
+    auto opened = Connection::open(options, statements::kReader);
     if (opened) {
       connection = *std::move(opened);
+      connection->end_by(until);
       rows = connection->run(statement, parameters);
     } else {
       rows = std::unexpected(std::move(opened.error()));
@@ -214,10 +227,9 @@ std::expected<std::vector<OrderId>, StoreError> PostgresReader::ended(
   return ended;
 }
 
-std::expected<std::vector<Order>, StoreError> PostgresReader::window(const domain::TenantId& tenant,
-                                                                     const OrderId& first,
-                                                                     const OrderId& end,
-                                                                     std::size_t limit) const {
+std::expected<std::vector<Order>, StoreError> PostgresReader::window(
+    const domain::TenantId& tenant, const OrderId& first, const OrderId& end, std::size_t limit,
+    Clock::time_point until) const {
   Parameters parameters;
   if (!tenant.empty()) parameters.add(tenant.str());
   parameters.add(to_binary(first))
@@ -226,7 +238,7 @@ std::expected<std::vector<Order>, StoreError> PostgresReader::window(const domai
       .add(to_binary(end.created()))
       .add(limit_parameter(limit));
   const auto rows =
-      run(tenant.empty() ? statements::kListAll : statements::kListTenant, parameters);
+      run(tenant.empty() ? statements::kListAll : statements::kListTenant, parameters, until);
   if (!rows) return std::unexpected(rows.error());
   auto orders = decode_orders(*rows);
   if (!orders) return std::unexpected(StoreError::corrupt);
@@ -239,9 +251,10 @@ std::expected<OrderPage, StoreError> PostgresReader::list(const ports::OrderQuer
   const std::size_t asked = is_filtered ? std::max(kWindow, limit + 1) : limit + 1;
   IdRange range = range_of(query);
   ports::PageBudget budget(query.max_bytes);
+  const Clock::time_point until = end_of_read();
   std::vector<Order> found;
   for (std::size_t scanned = 0; scanned < kMaxScanned;) {
-    auto orders = window(query.tenant, range.first, range.end, asked);
+    auto orders = window(query.tenant, range.first, range.end, asked, until);
     if (!orders) return std::unexpected(orders.error());
     const bool is_last = orders->size() < asked;
     if (!orders->empty()) range.end = orders->back().id;

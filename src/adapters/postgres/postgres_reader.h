@@ -17,7 +17,8 @@
 namespace penstock::postgres_store {
 
 /// Reads the shared store over a pool of at most `reader_connections` connections, opened when they
-/// are needed. Thread-safe; a caller waits for a free connection for at most the statement timeout.
+/// are needed. Thread-safe; a
+/// read ends at its timeout, with its wait for a free connection and all windows of a list.
 /// Every call is one round trip, but for `standing`, which asks once in `contracts_age`
 /// for all tenants, and for a list with a filter, which looks at its tenant's orders
 /// in windows, up to kMaxScanned of them. While the writer finds the database away, a call is
@@ -51,14 +52,23 @@ class PostgresReader final : public ports::OrderReader {
  private:
   using Pooled = std::unique_ptr<Connection>;
 
+  using Clock = LastCall::Clock;
+
+  /// When a read that begins now ends at the latest, its wait for a connection included.
+  Clock::time_point end_of_read() const;
   std::expected<Rows, ports::StoreError> run(const Statement& statement,
-                                             const Parameters& parameters) const;
+                                             const Parameters& parameters) const {
+    return run(statement, parameters, end_of_read());
+  }
+  std::expected<Rows, ports::StoreError> run(const Statement& statement,
+                                             const Parameters& parameters,
+                                             Clock::time_point until) const;
   /// A free connection, or none yet for the caller to open; nothing if all stay taken.
-  std::optional<Pooled> take() const;
+  std::optional<Pooled> take(Clock::time_point until) const;
   void give_back(Pooled connection) const;
   std::expected<std::vector<domain::Order>, ports::StoreError> window(
       const domain::TenantId& tenant, const domain::OrderId& first, const domain::OrderId& end,
-      std::size_t limit) const;
+      std::size_t limit, Clock::time_point until) const;
 
   ConnectionOptions connection_options_;
   const Reachability* reachability_;

@@ -19,12 +19,13 @@ constexpr auto kPause = std::chrono::milliseconds(10);
 
 class PostgresRelayed : public PostgresTest {
  protected:
-  std::unique_ptr<PostgresStore> open_relayed() {
+  PostgresStoreOptions relayed_options() {
     PostgresStoreOptions relayed = options();
     relayed.url =
         "host=" + relay.directory() + " port=5432 user=penstock dbname=postgres sslmode=disable";
-    return open(relayed);
+    return relayed;
   }
+  std::unique_ptr<PostgresStore> open_relayed() { return open(relayed_options()); }
   bool is_at_version(const Order& order) {
     return schema.number(fmt::format(
                "SELECT (SELECT count(*) FROM active_orders WHERE order_id = '{0}' AND version = "
@@ -88,6 +89,35 @@ TEST_F(PostgresRelayed, AnAcceptWhoseAnswerWasLostIsThereAndItsKeyReplaysIt) {
   const auto& result = std::get<ports::AcceptResult>(again->at(0));
   EXPECT_EQ(result.outcome, ports::AcceptOutcome::replayed);
   EXPECT_EQ(result.order, first);
+}
+
+// As a proxy that holds connections open and says nothing: every call ends at its deadline, and so
+// does the store.
+TEST_F(PostgresRelayed, ASilentServerIsGivenUpAndWorkedWithAgainOnceItSpeaks) {
+  PostgresStoreOptions relayed = relayed_options();
+  relayed.timeout = domain::Duration::seconds(2);
+  relayed.connect_timeout = domain::Duration::seconds(2);
+  const auto store = open(relayed);
+  const Order first = store_placed(*store, order());
+  relay.lose_answers();
+  std::vector<ports::Command> commands;
+  commands.emplace_back(commit_of(first, store_contract::steps::cancel(first, now())));
+  const auto unheard = store->apply(commands, {});
+  ASSERT_FALSE(unheard.has_value());
+  EXPECT_EQ(unheard.error(), StoreError::unknown_outcome);
+  EXPECT_FALSE(store->is_reachable());
+  const auto claimed = store->claim(domain::Stage::payment, 10, {});
+  ASSERT_FALSE(claimed.has_value());
+  EXPECT_EQ(claimed.error(), StoreError::unavailable);
+  EXPECT_EQ(store->reader().find(first.id).error(), StoreError::unavailable);
+  relay.cut();
+  const auto again = apply_again(*store, commands);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(std::get<CommitResult>(again->at(0)).outcome, CommitOutcome::stale);
+  EXPECT_TRUE(store->is_reachable());
+  relay.lose_answers();
+  store->end_by(LastCall::Clock::now());
+  EXPECT_FALSE(store->close().has_value());
 }
 
 // After a write that failed libpq expects nothing more, and yet calls the connection good.

@@ -1,6 +1,7 @@
 #include "adapters/postgres/postgres_store.h"
 
 #include <algorithm>
+#include <ctime>
 #include <iterator>
 #include <map>
 #include <string_view>
@@ -24,6 +25,13 @@ using ports::StoreError;
 /// Terminal batches that are taken at once where the next ones are wanted soon.
 constexpr std::size_t kOutboxAhead = 8;
 
+/// As ports::Clock has it, and as the system's clock reads it.
+domain::MonotonicTime monotonic_now() {
+  timespec reading{};
+  ::clock_gettime(CLOCK_BOOTTIME, &reading);
+  return {std::int64_t{reading.tv_sec} * 1'000'000'000 + reading.tv_nsec};
+}
+
 /// Counting may take a tenth of the time at most.
 constexpr int kDepthShare = 10;
 
@@ -33,44 +41,6 @@ bool is_valid_node(std::string_view name) {
 
 std::int32_t bounded(std::size_t limit) {
   return static_cast<std::int32_t>(std::min(limit, domain::limits::kMaxInFlight));
-}
-
-constexpr std::uint32_t kDeliveriesBit = 1U << (domain::kStages + 1);
-
-std::uint32_t bit_of(domain::Status status) {
-  const auto stage = domain::stage_of(status);
-  return 1U << static_cast<unsigned>(stage.value_or(domain::Stage::notification));
-}
-
-/// The stages that orders wait for once the commits of `commands` are stored, each as the bit of
-/// its number, and whether deliveries do.
-std::uint32_t work_of(std::span<const ports::Command> commands) {
-  std::uint32_t stages = 0;
-  for (const ports::Command& command : commands) {
-    if (const auto* finish = std::get_if<ports::FinishTerminalBatch>(&command)) {
-      if (!finish->deliveries.empty()) stages |= kDeliveriesBit;
-    }
-    if (const auto* commit = std::get_if<ports::Commit>(&command)) {
-      stages |= bit_of(commit->next.status);
-    }
-  }
-  return stages;
-}
-
-/// The stages that accepted orders wait for, but for what this node holds.
-std::uint32_t work_of_accepted(std::span<const ports::CommandResult> results,
-                               std::span<const Order> held) {
-  std::map<std::uint32_t, std::ptrdiff_t> waiting;
-  for (const ports::CommandResult& result : results) {
-    const auto* accept = std::get_if<ports::AcceptResult>(&result);
-    if (accept == nullptr || accept->outcome != ports::AcceptOutcome::accepted) continue;
-    if (!accept->order) continue;  // a look at a bucket
-    waiting[bit_of(accept->order->status)] += 1;
-  }
-  for (const Order& order : held) waiting[bit_of(order.status)] -= 1;
-  std::uint32_t stages = 0;
-  for (const auto& [bit, orders] : waiting) stages |= orders > 0 ? bit : 0;
-  return stages;
 }
 
 std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string_view jsonb) {
@@ -98,7 +68,8 @@ std::optional<std::vector<ports::TerminalBatch::Entry>> entries_from(std::string
 
 PostgresStore::PostgresStore(PostgresStoreOptions options)
     : options_(std::move(options)),
-      reachability_(options_.reachability_changed),
+      reachability_(options_.reachability_changed,
+                    std::chrono::microseconds(options_.timeout.us / 2)),
       reader_(options_, &reachability_),
       lanes_(options_, reachability_),
       last_tenants_(domain::kStages + 1) {}
@@ -110,11 +81,13 @@ std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
                                    .sql_state = "22023",
                                    .detail = "\"" + options.node + "\" is no node name"});
   }
+  if (!options.last_call) options.last_call = std::make_shared<LastCall>();
   const ConnectionOptions first{.url = options.url,
                                 .schema = options.schema,
                                 .name = "penstock " + options.node,
                                 .connect_timeout = options.connect_timeout,
-                                .statement_timeout = options.statement_timeout};
+                                .timeout = options.timeout,
+                                .last_call = options.last_call};
   // Without the functions nothing can be prepared, so the version is looked at before.
   auto connection = Connection::open(first, {});
   if (!connection) return std::unexpected(std::move(connection.error()));
@@ -131,6 +104,10 @@ std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
 }
 
 std::expected<void, Failure> PostgresStore::begin_run() {
+  const domain::MonotonicTime before = monotonic_now();
+  const auto times = session().run(statements::kNextDue, {});
+  if (!times) return std::unexpected(times.error());
+  clock_.learn(instant_from(times->bytes(0, 1)), before, monotonic_now());
   const auto begun = session().run(statements::kBeginRun, Parameters().add(options_.node));
   if (!begun) return std::unexpected(begun.error());
   recovery_.unclean_ends = static_cast<std::int32_t>(begun->integer(0, 0));
@@ -145,7 +122,7 @@ std::expected<void, Failure> PostgresStore::begin_run() {
 }
 
 StoreError PostgresStore::note(const Failure& failure) {
-  last_failure_ = failure.sql_state + " " + failure.detail;
+  last_failure_ = failure.text();
   if (failure.error == StoreError::corrupt) stopped_ = StoreError::corrupt;
   return failure.error;
 }
@@ -163,101 +140,6 @@ std::expected<void, StoreError> PostgresStore::close() {
   return {};
 }
 
-std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::apply(
-    std::span<ports::Command> commands, domain::Now) {
-  PENSTOCK_CHECK(commands.size() <= domain::limits::kMaxBatch, "a batch is bounded");
-  if (stopped_) return std::unexpected(*stopped_);
-  if (commands.empty()) return std::vector<ports::CommandResult>{};
-  // Before the results, which move from the commands.
-  const std::uint32_t work = work_of(commands);
-  held_.drop_changed(commands);
-  const auto hold_stage =
-      options_.holding == Holding::accepted ? stage_of_accepts(commands) : std::nullopt;
-  BatchSplit split(
-      commands, {.parts = parts_for(commands.size()), .least_batch = options_.least_split_batch});
-  std::vector<Batch> batches = batches_of(split, hold_stage);
-  auto results = carry_out(batches);
-  if (!results) {
-    split.restore(commands);
-    return std::unexpected(results.error());
-  }
-  auto merged = split.merge(*std::move(results));
-  take_note_of(batches, merged, work);
-  return merged;
-}
-
-std::expected<std::vector<std::vector<ports::CommandResult>>, StoreError> PostgresStore::carry_out(
-    std::vector<Batch>& batches) {
-  std::vector<std::vector<Call>> parts;
-  std::vector<std::size_t> answers;
-  for (const Batch& batch : batches) {
-    parts.push_back(batch.calls());
-    answers.push_back(parts.back().size());
-  }
-  // Behind the commands: a commit that ends its lease makes a release without effect.
-  if (auto release = release_call()) parts.front().push_back(*std::move(release));
-  const auto rows = lanes_.commit(std::move(parts));
-  if (!rows) {
-    if (rows.error().error == StoreError::unknown_outcome) {
-      // Whatever landed of it is leased to this node, which does not know of it.
-      const auto give_back = [this](const Order& order) {
-        if (releases_.size() < kMaxPendingReleases) releases_.emplace_back(order.id, order.due);
-      };
-      for (const Batch& batch : batches) batch.for_each_to_hold(give_back);
-    }
-    return std::unexpected(note(rows.error()));
-  }
-  releases_.clear();
-  std::vector<std::vector<ports::CommandResult>> results;
-  for (std::size_t part = 0; part < batches.size(); ++part) {
-    auto told = batches[part].results(std::span(rows->at(part)).first(answers[part]));
-    if (!told) return std::unexpected(note_corrupt("the answer to a batch has another form"));
-    results.push_back(*std::move(told));
-  }
-  return results;
-}
-
-void PostgresStore::take_note_of(std::vector<Batch>& batches,
-                                 std::span<const ports::CommandResult> results,
-                                 std::uint32_t work) {
-  std::vector<Order> held;
-  for (Batch& batch : batches) {
-    if (const auto active = batch.active()) active_seen_ = *active + results.size();
-    std::ranges::move(batch.take_held(), std::back_inserter(held));
-  }
-  work |= work_of_accepted(results, held);
-  news_ |= work;
-  if (options_.work_stored && (work & ~kDeliveriesBit) != 0) {
-    options_.work_stored(work & ~kDeliveriesBit);
-  }
-  const auto now = HeldOrders::Clock::now();
-  for (Order& order : held) held_.add(std::move(order), now);
-}
-
-void PostgresStore::give_back(std::span<const Order> orders) {
-  for (const Order& order : orders) release(order.id, order.due);
-}
-
-// Behind the bound on the depth each connection alone would count what the others do not show yet.
-std::size_t PostgresStore::parts_for(std::size_t commands) const {
-  return active_seen_ + 2 * commands < options_.max_active ? lanes_.usable() : 1;
-}
-
-std::vector<Batch> PostgresStore::batches_of(BatchSplit& split,
-                                             std::optional<domain::Stage> hold_stage) {
-  // The types' ids are known once there was a connection, and are the same for every later one.
-  CallContext context{
-      .types = session().types(), .counter = {}, .hold_stage = hold_stage, .hold_at_most = 0};
-  const std::size_t room = hold_stage ? held_.room(*hold_stage) : 0;
-  std::vector<Batch> batches;
-  batches.reserve(split.size());
-  for (std::size_t part = 0; part < split.size(); ++part) {
-    context.counter = part == 0 ? options_.node : options_.node + '/' + std::to_string(part + 1);
-    context.hold_at_most = room / split.size();
-    batches.emplace_back(split.part(part), options_, context);
-  }
-  return batches;
-}
 std::optional<Call> PostgresStore::release_call() const {
   if (releases_.empty()) return std::nullopt;
   ArrayWriter orders(type_id::kUuid);
@@ -466,10 +348,22 @@ ports::StoreDepth PostgresStore::depth() const {
   return depth_;
 }
 
+// Whoever only takes orders in, or has none, still has to know whether commits work.
+void PostgresStore::probe_if_idle() {
+  if (options_.probe_every == domain::Duration{} || stopped_) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (now < probe_due_) return;
+  probe_due_ = now + std::chrono::microseconds(options_.probe_every.us);
+  if (const auto tried = session().probe(); !tried) note(tried.error());
+}
+
 void PostgresStore::ask_next_due() {
+  probe_if_idle();
   if (!is_worth_asking(kTimes)) return;
+  const domain::MonotonicTime before = monotonic_now();
   const auto rows = run(statements::kNextDue, {});
   next_due_.reset();
+  if (rows) clock_.learn(instant_from(rows->bytes(0, 1)), before, monotonic_now());
   if (rows && !rows->is_null(0, 0)) next_due_ = instant_from(rows->bytes(0, 0));
   found_no_more(kTimes);
 }

@@ -18,6 +18,7 @@
 #include "adapters/postgres/held_orders.h"
 #include "adapters/postgres/postgres_reader.h"
 #include "adapters/postgres/postgres_store_options.h"
+#include "adapters/postgres/store_clock.h"
 #include "adapters/postgres/writer_lanes.h"
 #include "ports/order_reader.h"
 #include "ports/order_store.h"
@@ -70,8 +71,13 @@ class PostgresStore final : public ports::OrderStore {
   /// Others stored work: the next calls ask for it whatever PostgresStoreOptions::empty_pause is.
   /// Any thread.
   void expect_work() { news_ = kAllNews; }
-  /// False while the database does not answer. Any thread.
+  /// From now on no call of the store or its reader waits beyond `at`. Any thread.
+  void end_by(LastCall::Clock::time_point at) { options_.last_call->end_by(at); }
+  /// False while commits do not work. Any thread.
   bool is_reachable() const { return !reachability_.is_away(); }
+
+  /// The database's, which decides what is due; known once the store is open.
+  const StoreClock& clock() const { return clock_; }
 
   /// The last failure in the server's or libpq's words, for the log.
   const std::string& last_failure() const { return last_failure_; }
@@ -89,6 +95,12 @@ class PostgresStore final : public ports::OrderStore {
   static constexpr unsigned kSources = kOutbox + 3;
   static constexpr std::uint32_t kAllNews = (1U << kSources) - 1;
 
+  /// How the division of a refused part goes.
+  struct Division {
+    int tries = 0;          ///< that are left
+    bool any_done = false;  ///< whether the database took a command
+  };
+
   explicit PostgresStore(PostgresStoreOptions options);
 
   WriterSession& session() { return lanes_.first(); }
@@ -96,7 +108,14 @@ class PostgresStore final : public ports::OrderStore {
   std::size_t parts_for(std::size_t commands) const;
   /// Carries the batches out and tells their results, one list each.
   std::expected<std::vector<std::vector<ports::CommandResult>>, ports::StoreError> carry_out(
-      std::vector<Batch>& batches);
+      std::vector<Batch>& batches, BatchSplit& split);
+  /// What the commands of a part come to that the database refused as one, each of which it may
+  /// take: done in halves, and the halves of those that are refused. Commands for which that takes
+  /// too many tries are not done.
+  std::vector<ports::CommandResult> divide(std::span<ports::Command> commands,
+                                           const Failure& refusal, Division& division);
+  std::vector<ports::CommandResult> do_alone(std::span<ports::Command> commands,
+                                             Division& division);
   void take_note_of(std::vector<Batch>& batches, std::span<const ports::CommandResult> results,
                     std::uint32_t work);
   void give_back(std::span<const domain::Order> orders);
@@ -111,12 +130,14 @@ class PostgresStore final : public ports::OrderStore {
   ports::StoreError note(const Failure& failure);
   ports::StoreError note_corrupt(const char* what);
   std::expected<void, ports::StoreError> take_ahead(std::size_t limit);
+  void probe_if_idle();
   void ask_next_due();
   void count_depth();
   Parameters taker(std::size_t limit) const;
 
   PostgresStoreOptions options_;
   Reachability reachability_;
+  StoreClock clock_;
   PostgresReader reader_;
   WriterLanes lanes_;
   HeldOrders held_;
@@ -132,6 +153,7 @@ class PostgresStore final : public ports::OrderStore {
   std::optional<domain::Instant> next_due_;        ///< as last asked
   ports::StoreDepth depth_;
   std::chrono::steady_clock::time_point depth_due_;
+  std::chrono::steady_clock::time_point probe_due_;
 };
 
 }  // namespace penstock::postgres_store

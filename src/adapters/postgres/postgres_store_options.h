@@ -3,13 +3,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
+#include "adapters/postgres/failure.h"
+#include "adapters/postgres/last_call.h"
 #include "adapters/postgres/reachability.h"
 #include "domain/contract.h"
 #include "domain/instant.h"
 #include "domain/limits.h"
 #include "domain/token_bucket.h"
+#include "ports/order_store.h"
 
 namespace penstock::postgres_store {
 
@@ -55,7 +59,10 @@ struct PostgresStoreOptions {
   /// How long a claimed order, batch or delivery is this process's: longer than any effect takes.
   domain::Duration lease = domain::Duration::seconds(60);
   domain::Duration connect_timeout = domain::Duration::seconds(5);
-  domain::Duration statement_timeout = domain::Duration::seconds(10);
+  /// What one call of the database may take, whatever it waits for. See ConnectionOptions.
+  domain::Duration timeout = domain::Duration::seconds(10);
+  /// Ends every wait sooner, at the end of the process; made where it is missing.
+  std::shared_ptr<LastCall> last_call{};
   /// After a failed connection none is tried for this long, doubled up to kMaxReconnectPause.
   domain::Duration reconnect_pause = domain::Duration::milliseconds(100);
   std::size_t reader_connections = 4;
@@ -73,7 +80,14 @@ struct PostgresStoreOptions {
   /// The names of the tenants with a contract of their own are asked for again only after this
   /// long: so late does another process see a contract where rooms are shared. Zero asks each time.
   domain::Duration contracts_age = domain::Duration::seconds(2);
-  /// Told on the writer's thread when the database is away and when it is back.
+  /// Told on the writer's thread of a command that the database refuses while it takes others:
+  /// somebody's trigger, constraint or right is in the way of it.
+  std::function<void(const ports::Command&, const Failure&)> command_refused{};
+  /// After this long without a commit one of no consequence shows, at the next `next_due`, whether
+  /// commits work. Zero: none does.
+  domain::Duration probe_every{};
+  /// Told on the writer's thread when commits work no more, while that stays so, and when they work
+  /// again.
   Reachability::Changed reachability_changed{};
   /// What was found without more work is not asked again for this long, unless this store or
   /// `expect_work` has news of it. Zero asks at every call.

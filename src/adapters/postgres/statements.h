@@ -52,7 +52,7 @@ inline constexpr Statement kBeginRun{.name = "begin_run", .sql = "SELECT * FROM 
 inline constexpr Statement kDepths{.name = "depths", .sql = "SELECT * FROM depths()"};
 inline constexpr Statement kActive{
     .name = "active", .sql = "SELECT coalesce(sum(active), 0)::bigint FROM active_counts"};
-inline constexpr Statement kNextDue{.name = "next_due", .sql = "SELECT next_due()"};
+inline constexpr Statement kNextDue{.name = "next_due", .sql = "SELECT next_due(), store_now()"};
 /// The node's name is this session's alone.
 inline constexpr Statement kHoldNode{
     .name = "hold_node",
@@ -72,6 +72,15 @@ inline constexpr Statement kEndSession{
     .sql =
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
         " WHERE pid = $1::int AND application_name = $2 AND pid <> pg_backend_pid()"};
+/// What shows whether commits work, in one transaction: nobody keeps commands from the tables that
+/// they write, and a write of this node's row gets to the disk.
+inline constexpr Statement kTryLocks{
+    .name = "try_locks",
+    .sql =
+        "LOCK TABLE ONLY active_orders, ONLY orders, buckets, contracts, stock, idempotency_keys,"
+        " outbox, deliveries IN ROW EXCLUSIVE MODE"};
+inline constexpr Statement kTryWrite{.name = "try_write",
+                                     .sql = "UPDATE node_marks SET marks = marks WHERE node = $1"};
 inline constexpr Statement kTypeIds{.name = "type_ids",
                                     .sql =
                                         "SELECT 'order_facts'::regtype::oid::bigint,"
@@ -82,7 +91,7 @@ inline constexpr Statement kWriter[] = {
     kTransactionId, kTransactionStatus, kClaim,        kClaimOne,     kTakeOutbox,  kTakeDeliveries,
     kMark,          kSettled,           kEndRun,       kBeginRun,     kDepths,      kActive,
     kNextDue,       kHoldNode,          kShareGateway, kKeepGateway,  kEndSession,  kTypeIds,
-    kServerLife};
+    kServerLife,    kTryLocks,          kTryWrite};
 
 inline constexpr Statement kFind{
     .name = "find",

@@ -19,6 +19,9 @@ constexpr const char* kBegin =
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;"
     "SET LOCAL idle_in_transaction_session_timeout = 0";
 
+/// One step of the snapshot, sorting what it reads included.
+constexpr domain::Duration kFetchTimeout = domain::Duration::seconds(1'800);
+
 class Dump {
  public:
   Dump(Connection& connection, ports::DumpVisitor& visitor)
@@ -114,6 +117,7 @@ class Dump {
 std::expected<void, Failure> dump(const ConnectionOptions& options, ports::DumpVisitor& visitor) {
   auto connection = Connection::open(options, {});
   if (!connection) return std::unexpected(std::move(connection.error()));
+  if (auto set = (*connection)->allow(kFetchTimeout); !set) return set;
   if (auto checked = check_schema_version(**connection, options.schema); !checked) return checked;
   return Dump(**connection, visitor).run();
 }

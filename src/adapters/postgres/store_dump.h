@@ -9,8 +9,8 @@
 namespace penstock::postgres_store {
 
 /// Reads the store in one snapshot (a repeatable-read transaction), whether or not processes work
-/// on it: what it tells is consistent in itself. Fails where the schema is of another version or
-/// the connection breaks.
+/// on it: what it tells is consistent in itself. Fails where the schema is of another version, the
+/// connection breaks, or the server does not answer within half an hour.
 std::expected<void, Failure> dump(const ConnectionOptions& options, ports::DumpVisitor& visitor);
 
 }  // namespace penstock::postgres_store

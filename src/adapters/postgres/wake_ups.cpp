@@ -21,6 +21,9 @@ using std::chrono::milliseconds;
 /// A connection that broke without a word is met by the next look at the latest.
 constexpr milliseconds kLongestSleep{1'000};
 
+/// How often it is seen whether a connection on which nothing is said still leads to a server.
+constexpr std::chrono::seconds kAskAlive{10};
+
 constexpr Statement kTell{.name = "tell", .sql = "SELECT pg_notify($1, $2)"};
 constexpr std::array kStatements{kTell};
 
@@ -96,6 +99,11 @@ void WakeUps::hear() {
 }
 
 void WakeUps::tell() {
+  if (waiting_.load() == 0 && Clock::now() >= told_at_ + kAskAlive) {
+    told_at_ = Clock::now();
+    std::ignore = connection_->execute("SELECT 1");
+    return;
+  }
   if (waiting_.load() == 0 || Clock::now() < told_at_ + micros(options_.least_pause)) return;
   told_at_ = Clock::now();
   const StageBits stages = waiting_.exchange(0);

@@ -33,7 +33,20 @@ std::vector<WriterSession*> WriterLanes::sessions(std::size_t count) {
   return chosen;
 }
 
-std::expected<std::vector<std::vector<Rows>>, Failure> WriterLanes::commit(
+namespace {
+
+std::expected<WriterLanes::PartAnswer, Failure> answer_of(
+    std::expected<std::vector<Rows>, Failure> rows) {
+  if (rows) return WriterLanes::PartAnswer{.rows = *std::move(rows), .refusal = std::nullopt};
+  if (rows.error().error == ports::StoreError::unavailable && rows.error().is_refusal()) {
+    return WriterLanes::PartAnswer{.rows = {}, .refusal = std::move(rows.error())};
+  }
+  return std::unexpected(std::move(rows.error()));
+}
+
+}  // namespace
+
+std::expected<std::vector<WriterLanes::PartAnswer>, Failure> WriterLanes::commit(
     std::vector<std::vector<Call>> parts) {
   const std::vector<WriterSession*> chosen = sessions(parts.size());
   first_.start_commit(std::move(parts.front()));
@@ -44,16 +57,16 @@ std::expected<std::vector<std::vector<Rows>>, Failure> WriterLanes::commit(
   for (std::size_t part = 1; part < parts.size(); ++part) {
     chosen[part]->start_commit(std::move(parts[part]));
   }
-  PartOutcomes<std::vector<Rows>, Failure> outcomes;
+  PartOutcomes<PartAnswer, Failure> outcomes;
   for (std::size_t part = 0; part < parts.size(); ++part) {
     std::vector<Connection*> others;
     for (std::size_t later = part + 1; later < parts.size(); ++later) {
       if (Connection* connection = chosen[later]->connection()) others.push_back(connection);
     }
-    outcomes.add(chosen[part]->finish_commit(others));
+    outcomes.add(answer_of(chosen[part]->finish_commit(others)));
   }
   outcomes.finish_what_was_begun(
-      [&](std::size_t part) { return first_.commit(chosen[part]->take_calls()); });
+      [&](std::size_t part) { return answer_of(first_.commit(chosen[part]->take_calls())); });
   return std::move(outcomes).together();
 }
 

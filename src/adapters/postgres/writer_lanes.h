@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <list>
+#include <optional>
 #include <vector>
 
 #include "adapters/postgres/connection.h"
@@ -25,12 +26,18 @@ class WriterLanes {
   /// while only the first may be used.
   std::size_t usable() const;
 
+  /// What came of a part: its rows, or why the database would not do it while it works; then
+  /// nothing was done of it.
+  struct PartAnswer {
+    std::vector<Rows> rows;
+    std::optional<Failure> refusal;
+  };
+
   /// Each part in a transaction of its own, at the same time; at most usable() of them, and at
   /// least one. What nothing was done of on a further connection is done again on the first one.
   /// `unavailable`: nothing was done of any part. `unknown_outcome`: each part was done, or was
   /// not, or may still be.
-  std::expected<std::vector<std::vector<Rows>>, Failure> commit(
-      std::vector<std::vector<Call>> parts);
+  std::expected<std::vector<PartAnswer>, Failure> commit(std::vector<std::vector<Call>> parts);
 
   WriterSession& first() { return first_; }
   std::uint64_t round_trips() const;

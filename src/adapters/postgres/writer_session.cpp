@@ -1,6 +1,7 @@
 #include "adapters/postgres/writer_session.h"
 
 #include <algorithm>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -16,7 +17,11 @@ using Done = std::expected<void, Failure>;
 
 constexpr std::chrono::milliseconds kNamePause{50};
 constexpr std::chrono::milliseconds kStatusPause{20};
-constexpr int kMaxStatusTries = 50;
+/// Of the timeout: how long a call waits for a connection that is being opened, how long while
+/// commits do not work, and how long the outcome of a commit is asked for.
+constexpr int kOpeningShare = 5;
+constexpr int kOpeningShareAway = 50;
+constexpr int kStatusShare = 5;
 /// The first pause of a batch that lost; doubled each time, with full jitter.
 constexpr std::int64_t kConflictPauseUs = 1'000;
 
@@ -31,7 +36,8 @@ WriterSession::WriterSession(const PostgresStoreOptions& options, Reachability& 
                           .schema = options.schema,
                           .name = "penstock " + options.node,
                           .connect_timeout = options.connect_timeout,
-                          .statement_timeout = options.statement_timeout},
+                          .timeout = options.timeout,
+                          .last_call = options.last_call},
       node_(options.node),
       gateway_(options.gateway),
       reachability_(&reachability),
@@ -44,7 +50,8 @@ WriterSession::WriterSession(const PostgresStoreOptions& options, std::size_t nu
                           .schema = options.schema,
                           .name = "penstock " + options.node + "/" + std::to_string(number),
                           .connect_timeout = options.connect_timeout,
-                          .statement_timeout = options.statement_timeout},
+                          .timeout = options.timeout,
+                          .last_call = options.last_call},
       node_(options.node),
       gateway_(GatewayHold::none),
       first_pause_(options.reconnect_pause),
@@ -55,79 +62,159 @@ std::uint64_t WriterSession::round_trips() const {
   return past_round_trips_ + (connection_ ? connection_->round_trips() : 0);
 }
 
+WriterSession::~WriterSession() {
+  if (opening_.valid()) opening_.wait();
+}
+
 std::expected<void, Failure> WriterSession::open() {
-  return connect();
+  auto opened = open_anew(0);
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  use(*std::move(opened));
+  return {};
 }
 
 std::expected<void, Failure> WriterSession::require_connection() {
+  const auto not_yet = [](const char* why) {
+    return std::unexpected(
+        Failure{.error = StoreError::unavailable, .sql_state = {}, .detail = why});
+  };
   if (connection_ && connection_->is_alive()) return {};
   if (connection_) {
     last_pid_ = connection_->backend_pid();
     past_round_trips_ += connection_->round_trips();
     connection_.reset();
   }
-  if (Clock::now() < next_try_) {
-    return std::unexpected(Failure{.error = StoreError::unavailable,
-                                   .sql_state = {},
-                                   .detail = "not connected; the next try is not due"});
+  if (!opening_.valid()) {
+    if (Clock::now() < next_try_) return not_yet("not connected; the next try is not due");
+    begin_opening();
+    if (!opening_.valid()) return not_yet("no thread for a connection");
   }
-  auto connected = connect();
-  if (connected) {
-    pause_ = first_pause_;
+  const bool is_away = reachability_ != nullptr && reachability_->is_away();
+  const int share = is_away ? kOpeningShareAway : kOpeningShare;
+  if (opening_.wait_for(micros(connection_options_.timeout) / share) != std::future_status::ready) {
+    if (reachability_ != nullptr) reachability_->missed("a session takes long to open");
+    return not_yet("a session is being opened");
+  }
+  Opening opened = opening_.get();
+  if (opened) {
+    use(*std::move(opened));
     if (reachability_ != nullptr) reachability_->met();
-  } else {
-    if (reachability_ != nullptr)
-      reachability_->missed(connected.error().sql_state + " " + connected.error().detail);
-    next_try_ = Clock::now() + micros(pause_);
-    pause_ = std::min(domain::Duration{pause_.us * 2}, kMaxReconnectPause);
+    return {};
   }
-  return connected;
+  if (reachability_ != nullptr) reachability_->missed(opened.error().text());
+  next_try_ = Clock::now() + micros(pause_);
+  pause_ = std::min(domain::Duration{pause_.us * 2}, kMaxReconnectPause);
+  return std::unexpected(std::move(opened.error()));
 }
 
-std::expected<void, Failure> WriterSession::connect() {
+void WriterSession::begin_opening() {
+  try {
+    opening_ = std::async(std::launch::async,
+                          [this, last_pid = last_pid_] { return open_anew(last_pid); });
+  } catch (const std::system_error&) {
+    next_try_ = Clock::now() + micros(pause_);
+  }
+}
+
+void WriterSession::use(Opened opened) {
+  types_ = opened.types;
+  server_life_ = std::move(opened.server_life);
+  connection_ = std::move(opened.connection);
+  last_pid_ = 0;
+}
+
+void WriterSession::note(const Failure& failure) {
+  // A lock that is waited for in vain (57014, 55P03) holds up every session alike; it is waited for
+  // by the one that is opened next, beside the work.
+  const bool is_held_up = failure.sql_state == "57014" || failure.sql_state == "55P03";
+  if (!failure.is_broken_connection() && !failure.is_server_out_of_service() && !is_held_up) return;
+  // What else ended a session is met again by the next one, which is tried at once, or is over.
+  if (reachability_ != nullptr && (is_held_up || connection_->is_out_of_time())) {
+    reachability_->missed(failure.text() + " (server at " + connection_->address() + ")");
+  }
+  connection_->give_up();
+}
+
+void WriterSession::leave(const Failure& failure) {
+  if (connection_ == nullptr) return;
+  if (reachability_ != nullptr) {
+    reachability_->missed(failure.text() + " (server at " + connection_->address() + ")");
+  }
+  connection_->give_up();
+  next_try_ = Clock::now() + micros(pause_);
+  pause_ = std::min(domain::Duration{pause_.us * 2}, kMaxReconnectPause);
+}
+
+std::expected<void, Failure> WriterSession::end_last_session(Connection& connection,
+                                                             int last_pid) const {
+  // What our own last session still does must be over before anything is asked about it.
+  const auto ended = connection.run(statements::kEndSession,
+                                    Parameters()
+                                        .add(to_binary(static_cast<std::int32_t>(last_pid)))
+                                        .add(connection_options_.name));
+  if (!ended) return std::unexpected(ended.error());
+  if (ended->size() != 0 && !ended->boolean(0, 0)) {
+    return std::unexpected(Failure{.error = StoreError::unavailable,
+                                   .sql_state = "55000",
+                                   .detail = "the last session does not end"});
+  }
+  return {};
+}
+
+std::expected<void, Failure> WriterSession::try_commit(Connection& connection) const {
+  const Call calls[] = {
+      {.statement = &statements::kTryLocks, .parameters = {}},
+      {.statement = &statements::kTryWrite, .parameters = Parameters().add(node_)}};
+  TransactionResult result = connection.run_transaction(calls);
+  if (result.failure) return std::unexpected(*std::move(result.failure));
+  return {};
+}
+
+std::expected<void, Failure> WriterSession::probe() {
+  if (auto connected = require_connection(); !connected) return connected;
+  const Reachability::Asking asking(reachability_);
+  auto tried = try_commit(*connection_);
+  if (!tried) note(tried.error());
+  return tried;
+}
+
+WriterSession::Opening WriterSession::open_anew(int last_pid) const {
   auto opened = Connection::open(connection_options_, statements::kWriter);
   if (!opened) return std::unexpected(std::move(opened.error()));
   Connection& connection = **opened;
-  if (last_pid_ != 0) {
-    // What our own last session still does must be over before anything is asked about it.
-    const auto ended = connection.run(statements::kEndSession,
-                                      Parameters()
-                                          .add(to_binary(static_cast<std::int32_t>(last_pid_)))
-                                          .add(connection_options_.name));
-    if (!ended) return std::unexpected(ended.error());
-    if (ended->size() != 0 && !ended->boolean(0, 0)) {
-      return std::unexpected(Failure{.error = StoreError::unavailable,
-                                     .sql_state = "55000",
-                                     .detail = "the last session does not end"});
-    }
+  if (auto ended = last_pid == 0 ? Done{} : end_last_session(connection, last_pid); !ended) {
+    return std::unexpected(std::move(ended.error()));
   }
   // It may have been migrated since the last connection.
   auto checked = check_schema_version(connection, connection_options_.schema);
   if (!checked) {
-    checked.error().error = StoreError::corrupt;
-    return checked;
+    if (checked.error().sql_state == "55000") checked.error().error = StoreError::corrupt;
+    return std::unexpected(std::move(checked.error()));
   }
   const bool is_first = reachability_ != nullptr;
-  if (auto held = is_first ? hold_node(connection) : Done{}; !held) return held;
-  if (auto held = is_first ? hold_gateway(connection) : Done{}; !held) return held;
+  if (auto held = is_first ? hold_node(connection) : Done{}; !held) {
+    return std::unexpected(std::move(held.error()));
+  }
+  if (auto held = is_first ? hold_gateway(connection) : Done{}; !held) {
+    return std::unexpected(std::move(held.error()));
+  }
   const auto types = connection.run(statements::kTypeIds, {});
   if (!types) return std::unexpected(types.error());
-  types_ = {.facts = static_cast<std::uint32_t>(types->integer(0, 0)),
-            .state = static_cast<std::uint32_t>(types->integer(0, 1))};
   const auto life = connection.run(statements::kServerLife, {});
   if (!life) return std::unexpected(life.error());
-  server_life_ = life->bytes(0, 0);
-  last_pid_ = 0;
-  connection_ = std::move(*opened);
-  return {};
+  if (auto tried = try_commit(connection); !tried) return std::unexpected(std::move(tried.error()));
+  return Opened{.connection = *std::move(opened),
+                .types = {.facts = static_cast<std::uint32_t>(types->integer(0, 0)),
+                          .state = static_cast<std::uint32_t>(types->integer(0, 1))},
+                .server_life = std::string(life->bytes(0, 0))};
 }
 
-std::expected<void, Failure> WriterSession::hold_node(Connection& connection) {
+std::expected<void, Failure> WriterSession::hold_node(Connection& connection) const {
   return hold(connection, statements::kHoldNode, Parameters().add(node_),
               "another process runs as node \"" + node_ + "\"");
 }
 
-std::expected<void, Failure> WriterSession::hold_gateway(Connection& connection) {
+std::expected<void, Failure> WriterSession::hold_gateway(Connection& connection) const {
   switch (gateway_) {
     case GatewayHold::none:
       return {};
@@ -144,13 +231,14 @@ std::expected<void, Failure> WriterSession::hold_gateway(Connection& connection)
 
 std::expected<void, Failure> WriterSession::hold(Connection& connection, const Statement& statement,
                                                  const Parameters& parameters,
-                                                 const std::string& why_not) {
+                                                 const std::string& why_not) const {
   const auto until = Clock::now() + micros(connection_options_.connect_timeout);
   for (;;) {
     const auto held = connection.run(statement, parameters);
     if (!held) return std::unexpected(held.error());
     if (held->boolean(0, 0)) return {};
-    if (Clock::now() >= until) {
+    const LastCall* last_call = connection_options_.last_call.get();
+    if (Clock::now() >= until || (last_call != nullptr && last_call->is_over())) {
       return std::unexpected(
           Failure{.error = StoreError::unavailable, .sql_state = "55006", .detail = why_not});
     }
@@ -164,8 +252,12 @@ std::expected<Rows, Failure> WriterSession::run(const Statement& statement,
     if (auto connected = require_connection(); !connected) {
       return std::unexpected(std::move(connected.error()));
     }
+    const Reachability::Asking asking(reachability_);
     auto rows = connection_->run(statement, parameters);
-    if (rows || !rows.error().is_conflict() || tries == kMaxConflictTries) return rows;
+    if (rows) return rows;
+    note(rows.error());
+    if (rows.error().is_refusal()) leave(rows.error());
+    if (!rows.error().is_conflict() || tries == kMaxConflictTries) return rows;
     pause_before_try(tries);
   }
 }
@@ -193,12 +285,16 @@ std::vector<Call> WriterSession::take_calls() {
 }
 
 bool WriterSession::is_usable() const {
-  return (connection_ && connection_->is_alive()) || Clock::now() >= next_try_;
+  if (connection_ && connection_->is_alive()) return true;
+  // One that is being opened is not waited for while another can do the work.
+  if (!opening_.valid()) return Clock::now() >= next_try_;
+  return opening_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
 }
 
 std::expected<std::vector<Rows>, Failure> WriterSession::finish_commit(
     std::span<Connection* const> others) {
   if (not_started_) return std::unexpected(*std::exchange(not_started_, std::nullopt));
+  const Reachability::Asking asking(reachability_);
   for (int tries = 1;; ++tries) {
     if (!started_) {
       if (auto connected = require_connection(); !connected) {
@@ -209,9 +305,11 @@ std::expected<std::vector<Rows>, Failure> WriterSession::finish_commit(
     TransactionResult result = *std::exchange(started_, std::nullopt);
     connection_->finish_transaction(calls_.size(), result, others);
     if (!result.failure) {
+      pause_ = first_pause_;
       result.rows.pop_back();
       return std::move(result.rows);
     }
+    note(*result.failure);
     if (result.may_have_committed) {
       if (result.rows.size() == calls_.size()) return resolve(std::move(result));
       result.failure->error = StoreError::unknown_outcome;
@@ -231,7 +329,8 @@ std::expected<std::vector<Rows>, Failure> WriterSession::resolve(TransactionResu
   if (id.is_null(0, 0)) return std::move(result.rows);  // it wrote nothing
   const std::string transaction(id.bytes(0, 0));
   const std::string life = server_life_;
-  for (int tries = 0; tries < kMaxStatusTries; ++tries) {
+  const auto until = Clock::now() + micros(connection_options_.timeout) / kStatusShare;
+  do {
     if (require_connection()) {
       // Lost before it reached this server's disk, its id may be another transaction's by now.
       if (server_life_ != life) break;
@@ -246,7 +345,7 @@ std::expected<std::vector<Rows>, Failure> WriterSession::resolve(TransactionResu
       }
     }
     std::this_thread::sleep_for(kStatusPause);
-  }
+  } while (Clock::now() < until);
   failure.error = StoreError::unknown_outcome;
   return std::unexpected(std::move(failure));
 }

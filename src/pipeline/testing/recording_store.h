@@ -37,6 +37,7 @@ class RecordingStore final : public ports::OrderStore {
   std::function<void()> before_mark;
   std::function<void(ports::StoreDepth&)> adjust_depth;
   bool away = false;             ///< `apply` answers unavailable
+  bool refuses = false;          ///< `apply` does none of the commands, and says so of each
   bool claims_away = false;      ///< claims and takes do
   bool hands_out_again = false;  ///< the terminal batches that were taken last, once
   std::deque<Breaks> breaks;     ///< of the next batches: each answers unknown_outcome
@@ -46,6 +47,9 @@ class RecordingStore final : public ports::OrderStore {
       std::span<ports::Command> commands, domain::Now now) override {
     if (away) return std::unexpected(ports::StoreError::unavailable);
     batches.push_back(commands.size());
+    if (refuses) {
+      return std::vector<ports::CommandResult>(commands.size(), ports::CommandNotDone{});
+    }
     if (before_apply) before_apply(commands);
     if (!breaks.empty()) {
       const Breaks when = breaks.front();
