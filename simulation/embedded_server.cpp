@@ -76,6 +76,7 @@ void EmbeddedServer::start() {
   options.now = clock_.now();
   process_ = std::make_unique<Process>(*this, std::move(options));
   const ports::Recovery recovery = process_->store.recovery();
+  clock_.not_before(recovery.latest);
   around_.trace.note("process starts: {} unclean, {} interrupted, {} active", recovery.unclean_ends,
                      recovery.interrupted.size(), recovery.active);
   if (recovery.unclean_ends >= 3) around_.hit(Probe::careful_start);

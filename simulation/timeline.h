@@ -135,6 +135,8 @@ class ProcessClock {
 
   /// A new process on the machine: the wall clock may show an earlier time than the last one saw.
   void process_started() { wall_ = {}; }
+  /// What the process finds stored: its clock goes on from there.
+  void not_before(domain::Instant stored) { wall_.not_before(stored); }
 
   /// The machine starts again: the monotonic clock with it, under another boot id. Every other time
   /// the process comes hours after its machine: what it reads may lie behind or ahead of the last

@@ -108,6 +108,16 @@ void add_stages(const pipeline::Statistics& statistics, Families& out) {
   add_by_stage(
       gauge("penstock_stage_paused", "1 while the stage is paused"), statistics,
       [](const Stage& stage) { return stage.paused ? 1 : 0; }, out);
+  Family trouble = gauge("penstock_stage_trouble", "1 for why the peer of the stage is away");
+  for (std::size_t stage = 1; stage <= domain::kStages; ++stage) {
+    for (std::size_t reason = 1; reason < domain::kTroubles; ++reason) {
+      const auto name = static_cast<domain::Trouble>(reason);
+      trouble.add(statistics.stages.at(stage).trouble == name ? 1 : 0,
+                  {label("stage", domain::to_string(static_cast<domain::Stage>(stage))),
+                   label("reason", domain::to_string(name))});
+    }
+  }
+  out.push_back(trouble.take());
   add_by_stage(
       gauge("penstock_stage_dead_letters", "Open dead letters of the stage"), statistics,
       [](const Stage& stage) { return stage.depth.dead_letters; }, out);

@@ -151,9 +151,10 @@ TEST_F(OperationsTest, QueuesShowStagesAndTotals) {
   EXPECT_EQ(answer.status, 200);
   EXPECT_THAT(
       answer.body,
-      HasSubstr(R"({"stage":"payment","depth":4,"in_flight":2,"oldest_age_seconds":1.500,)"
-                R"("completed_per_second":12.500,"failed_per_second":0.000,)"
-                R"("completed_total":0,"failed_total":0,"dead_letters":0,"paused":false})"));
+      HasSubstr(
+          R"({"stage":"payment","depth":4,"in_flight":2,"oldest_age_seconds":1.500,)"
+          R"("completed_per_second":12.500,"failed_per_second":0.000,)"
+          R"("completed_total":0,"failed_total":0,"dead_letters":0,"paused":false,"trouble":""})"));
   EXPECT_EQ(answer.member("active"), "6");
   EXPECT_THAT(answer.body, HasSubstr(R"("ended":{"fulfilled":9,"rejected":0,"cancelled":0})"));
 }

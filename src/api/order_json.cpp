@@ -61,6 +61,7 @@ bool is_gateway_effect(domain::EffectKind kind) {
 std::optional<domain::Instant> next_retry(const domain::Order& order,
                                           const pipeline::Progress& progress, domain::Instant now) {
   if (domain::is_terminal(order.status) || domain::is_open_dead_letter(order)) return std::nullopt;
+  if (progress.peer_away_since && progress.peer_next_try > now) return progress.peer_next_try;
   if (progress.next_try && *progress.next_try > now) return progress.next_try;
   if (order.due > now) return order.due;
   return std::nullopt;
@@ -73,7 +74,27 @@ std::string_view waiting_for(const domain::Order& order, const pipeline::Progres
   if (progress.in_flight) {
     return !progress.effect || is_gateway_effect(*progress.effect) ? "gateway" : "fulfiller";
   }
-  return has_next_retry ? "retry" : "turn";
+  if (progress.peer_away_since) {
+    return order.status == domain::Status::charged ? "fulfiller" : "gateway";
+  }
+  if (progress.runs_elsewhere) return "another-process";
+  if (has_next_retry) return "retry";
+  if (progress.at_bound) return "bound";
+  return progress.careful_run ? "careful-run" : "turn";
+}
+
+/// Why the last effect settled nothing, and since when the peer answers nobody; null where it does.
+void append_peer(const pipeline::Progress& progress, net::JsonWriter& writer) {
+  writer.key("peer");
+  if (progress.trouble == domain::Trouble::none && !progress.peer_away_since) {
+    writer.null();
+    return;
+  }
+  writer.begin_object()
+      .member("trouble", to_string(progress.trouble))
+      .member("detail", progress.detail);
+  append_time("away_since", progress.peer_away_since, writer);
+  writer.end_object();
 }
 
 }  // namespace
@@ -217,7 +238,9 @@ std::string why_body(const domain::Order& order, const pipeline::Progress& progr
   append_time("since", progress.since.value_or(in_status_since(order)), writer);
   // Attempts are counted when they fail; the one under way is the next.
   const bool trying = !ended && !domain::is_open_dead_letter(order);
-  writer.member("attempt", order.attempts + (trying ? 1 : 0));
+  const auto failures =
+      static_cast<std::int32_t>(order.status == domain::Status::cancelling ? progress.failures : 0);
+  writer.member("attempt", std::max(order.attempts, failures) + (trying ? 1 : 0));
   append_reason("last_error", order.last_error, writer);
   append_time("next_retry_at", retry, writer);
   writer.member("in_flight", progress.in_flight);
@@ -228,6 +251,7 @@ std::string why_body(const domain::Order& order, const pipeline::Progress& progr
     writer.null();
   }
   writer.member("unanswered", progress.unanswered);
+  append_peer(progress, writer);
   append_reason("reason", order.reason, writer);
   writer.end_object();
   return body;

@@ -41,8 +41,9 @@ std::string order_body(const domain::Order& order);
 std::string events_body(const ports::StoredOrder& stored);
 
 /// {order_id, status, waiting_for, stage, since, attempt, last_error, next_retry_at, effect,
-/// in_flight, unanswered}; waiting_for is nothing, redrive-or-discard, gateway, fulfiller, retry
-/// or turn.
+/// in_flight, unanswered, peer}; waiting_for is nothing, redrive-or-discard, gateway, fulfiller
+/// (both also while the stage is paused because its peer is away), another-process, retry, bound,
+/// careful-run or turn; peer is null or {trouble, detail, away_since}.
 std::string why_body(const domain::Order& order, const pipeline::Progress& progress,
                      domain::Instant now);
 

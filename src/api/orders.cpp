@@ -85,13 +85,16 @@ void get_why(Context& context, Call call) {
   auto stored = find_order(context, call.caller, call.id);
   if (!stored) return call.reply.refuse(stored.error());
   const domain::OrderId id = stored->order.id;
+  const auto stage = domain::stage_of(stored->order.status);
   context.parts.intake.submit(pipeline::AskProgress{
       .order = id,
-      .done = [&context, order = std::move(stored->order),
-               reply = std::move(call.reply)](pipeline::Progress progress) mutable {
-        const domain::Instant now = context.parts.clock.now().wall;
-        reply.send(json_response(200, why_body(order, progress, now)));
-      }});
+      .done =
+          [&context, order = std::move(stored->order),
+           reply = std::move(call.reply)](pipeline::Progress progress) mutable {
+            const domain::Instant now = context.parts.clock.now().wall;
+            reply.send(json_response(200, why_body(order, progress, now)));
+          },
+      .stage = stage});
 }
 
 void cancel_order(Context& context, Call call) {

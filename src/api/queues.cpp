@@ -31,6 +31,7 @@ void append_stage(domain::Stage stage, const pipeline::StageStatistics& statisti
       .member("failed_total", statistics.failed)
       .member("dead_letters", statistics.depth.dead_letters)
       .member("paused", statistics.paused)
+      .member("trouble", domain::to_string(statistics.trouble))
       .end_object();
 }
 

@@ -28,6 +28,7 @@ bool is_failure(const Event& event) {
   bool const tried = event.to == Status::reserved || event.to == Status::charged;
   return tried && event.from == event.to &&
          (event.reason == Reason::gateway_unavailable || event.reason == Reason::gateway_rejected ||
+          event.reason == Reason::charge_key_closed ||
           event.reason == Reason::fulfillment_unavailable);
 }
 
@@ -73,7 +74,10 @@ class Replay {
     bool const first_fits =
         mark.first_error == run_.first ||
         (run_.failures == 0 && interrupted && mark.first_error == Reason::interrupted);
-    if (!first_fits || !(mark.last_error == run_.last || interrupted) ||
+    // The key that no other follows, for want of room in the timeline, is no attempt.
+    bool const keys_used_up = mark.last_error == Reason::charge_key_expired;
+    if (!(first_fits || keys_used_up) ||
+        !(mark.last_error == run_.last || interrupted || keys_used_up) ||
         mark.attempts != run_.failures) {
       report_.add(
           Invariant::dead_letter_consistent, order_.id.str(),
@@ -127,7 +131,7 @@ ClaimedFailures claimed_failures(const Order& order) {
       ++claimed.refused_handovers;
     } else if (is_failure(event) && event.reason == Reason::gateway_rejected) {
       ++claimed.rejected_charges;
-    } else if (is_failure(event)) {
+    } else if (is_failure(event) && event.reason != Reason::charge_key_closed) {
       ++(event.to == Status::charged ? claimed.of_handovers : claimed.of_charges);
     }
   }

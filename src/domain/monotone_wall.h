@@ -26,6 +26,10 @@ class MonotoneWall {
     return shown_;
   }
 
+  /// Shows no less than `stored` from here on: another process showed it before, and wrote down
+  /// times that count from it.
+  void not_before(Instant stored) { shown_ = std::max(shown_, stored); }
+
   /// The last one that `read` gave.
   Instant shown() const { return shown_; }
 

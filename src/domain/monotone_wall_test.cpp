@@ -65,5 +65,16 @@ TEST(MonotoneWall, ASecondStepBackBeginsFromWhatIsShown) {
   EXPECT_EQ(wall.read({1'100}, at_us(1'600)), Instant{2'050});
 }
 
+TEST(MonotoneWall, GoesOnFromWhatAnotherProcessStored) {
+  MonotoneWall wall;
+  const Instant stored{10'000'000'000};
+  wall.not_before(stored);
+  EXPECT_EQ(wall.read({1'000'000}, {5'000}), stored);
+  EXPECT_EQ(wall.read({2'000'000}, {2'000'005'000}), stored + Duration::seconds(1)) << "half speed";
+  EXPECT_EQ(wall.read({20'000'000'000}, {3'000'005'000}), Instant{20'000'000'000});
+  wall.not_before(stored);
+  EXPECT_EQ(wall.shown(), Instant{20'000'000'000}) << "it takes nothing back";
+}
+
 }  // namespace
 }  // namespace penstock::domain

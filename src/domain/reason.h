@@ -41,7 +41,9 @@
   X(25, delivered, "delivered", "the notification was delivered")                                  \
   X(26, delivery_failed, "delivery-failed", "a notification attempt failed")                       \
   X(27, delivery_gave_up, "delivery-gave-up", "the delivery schedule is exhausted")                \
-  X(28, endpoint_gone, "endpoint-gone", "the webhook answered 410 and was disabled")
+  X(28, endpoint_gone, "endpoint-gone", "the webhook answered 410 and was disabled")               \
+  X(29, charge_key_closed, "charge-key-closed",                                                    \
+    "the gateway says that the charge key is closed; counted as an attempt")
 
 namespace penstock::domain {
 

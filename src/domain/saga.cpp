@@ -1,10 +1,11 @@
 #include "domain/saga.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "domain/check.h"
-#include "domain/limits.h"
+#include "domain/saga_moves.h"
 
 namespace penstock::domain {
 namespace {
@@ -12,120 +13,6 @@ namespace {
 /// A key is given up this long before the gateway may forget it, so that a request sent at the last
 /// moment still meets its own key. At most half the retention: a new key is not too old at once.
 constexpr Duration kKeyMargin = Duration::hours(1);
-
-struct Change {
-  Status to;
-  Stage stage;
-  Reason reason;
-  std::int32_t attempt = 0;
-};
-
-/// The order one version on. A change of status begins a new stage: attempts start again.
-Order moved(const Order& order, Change change, Instant now) {
-  PENSTOCK_CHECK(is_legal(order.status, change.to), "illegal transition");
-  Order next = order;
-  next.version.number += 1;
-  next.updated_at = std::max(order.updated_at, now);
-  next.timeline.push_back({.version = next.version,
-                           .at = next.updated_at,
-                           .from = order.status,
-                           .to = change.to,
-                           .stage = change.stage,
-                           .reason = change.reason,
-                           .attempt = change.attempt});
-  next.reason = change.reason;
-  next.interruptions = 0;
-  next.due = now;
-  if (order.status != change.to) {
-    next.status = change.to;
-    next.attempts = 0;
-    next.first_error = Reason::none;
-    next.last_error = Reason::none;
-    next.first_failed_at = {};
-  }
-  return next;
-}
-
-Wait backed_off(const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
-  // At least a little: a peer that does not answer is not asked in a tight loop.
-  const Duration least = Duration::milliseconds(50);
-  return {moment.now + std::max(least, policy.backoff.pause(tries, moment.random))};
-}
-
-bool is_exhausted(const Order& order, const SagaPolicy& policy) {
-  return order.attempts >= policy.max_attempts || order.last_error == Reason::gateway_rejected ||
-         order.last_error == Reason::interrupted;
-}
-
-// At the time of its event: a worker whose clock is behind dead-letters nothing before it failed.
-DeadLetter mark_of(const Order& order, Stage stage, Instant now) {
-  return {.state = DeadLetterState::open,
-          .stage = stage,
-          .first_error = order.first_error,
-          .last_error = order.last_error,
-          .attempts = order.attempts,
-          .first_failed_at = order.first_failed_at,
-          .at = std::max(order.updated_at, now)};
-}
-
-/// Into cancelling: the stock, which reserved and charged hold, goes back at once, money waits.
-Advance compensate(const Order& order, Stage stage, Reason reason, Instant now) {
-  Order next = moved(order, {.to = Status::cancelling, .stage = stage, .reason = reason}, now);
-  next.holds_stock = false;
-  return {std::move(next), StockMove::release};
-}
-
-/// Dead-lettered where money was captured: compensated at once, the mark stays as the record.
-Advance dead_lettered_after_capture(const Order& blamed, Stage stage, Instant now) {
-  Advance advance = compensate(blamed, stage, blamed.last_error, now);
-  advance.next.dead_letter = mark_of(blamed, stage, now);
-  advance.next.dead_letter->state = DeadLetterState::compensated;
-  return advance;
-}
-
-/// A dead letter gives up: an order that holds nothing ends at once.
-Advance give_up(const Order& order, DeadLetterState state, Reason reason, Instant now) {
-  const Stage stage = order.dead_letter->stage;
-  Advance advance = order.status == Status::placed
-                        ? Advance{moved(order, {Status::cancelled, stage, reason}, now)}
-                        : compensate(order, stage, reason, now);
-  advance.next.dead_letter->state = state;
-  return advance;
-}
-
-/// The order with one more failed attempt on its record.
-Order blamed_for(const Order& order, Reason reason, Instant now) {
-  Order blamed = order;
-  blamed.attempts += 1;
-  if (order.first_error == Reason::none) {
-    blamed.first_error = reason;
-    blamed.first_failed_at = now;
-  }
-  blamed.last_error = reason;
-  return blamed;
-}
-
-/// One failed attempt that was reported as such. Where several workers had the order at once, one
-/// may hear of its failure when the last attempt is on the record already: it tells nothing new.
-Step failed_attempt(const Order& order, Stage stage, Reason reason, const SagaPolicy& policy,
-                    Moment moment) {
-  if (is_exhausted(order, policy)) return Wait{moment.now};
-  const Order blamed = blamed_for(order, reason, moment.now);
-  Order next = moved(blamed, {order.status, stage, reason, blamed.attempts}, moment.now);
-  if (!is_exhausted(next, policy)) {
-    const auto failures = static_cast<std::uint32_t>(blamed.attempts);
-    next.due = moment.now + policy.backoff.pause(failures, moment.random);
-  }
-  return Advance{std::move(next)};
-}
-
-Advance dead_lettered(const Order& order, Stage stage, const SagaPolicy& policy, Instant now) {
-  Order next = moved(order, {order.status, stage, Reason::dead_lettered, order.attempts}, now);
-  next.dead_letter = mark_of(order, stage, now);
-  next.reason = order.last_error;
-  next.due = next.dead_letter->at + policy.dead_letter_hold;
-  return {std::move(next)};
-}
 
 Advance captured(const Order& order, const Outcome& outcome, const SagaPolicy& policy,
                  Instant now) {
@@ -150,16 +37,43 @@ Advance declined(const Order& order, Instant now) {
   return advance;
 }
 
+/// With a new charge key, which comes into use when the order is due.
+Order with_new_key(Order order) {
+  order.charge = Charge::open;
+  order.key_generation += 1;
+  order.charge_since = order.due;
+  return order;
+}
+
 /// The key can never capture: what the order was closed for happens now.
-Advance charge_closed(const Order& order, const SagaPolicy& policy, Instant now) {
+Step charge_closed(const Order& order, const SagaPolicy& policy, Moment moment) {
   Order closed = order;
   closed.charge = Charge::closed;
-  if (is_exhausted(order, policy)) return dead_lettered(closed, Stage::payment, policy, now);
-  Order next = moved(closed, {order.status, Stage::payment, Reason::charge_key_expired}, now);
-  next.charge = Charge::open;
-  next.key_generation += 1;
-  next.charge_since = now;
-  return {std::move(next)};
+  if (is_exhausted(order, policy)) return dead_lettered(closed, Stage::payment, policy, moment.now);
+  if (!has_room(order)) {
+    // So many keys that there is no room to tell of another one.
+    closed.last_error = Reason::charge_key_expired;
+    if (order.first_error == Reason::none) {
+      closed.first_error = closed.last_error;
+      closed.first_failed_at = moment.now;
+    }
+    return dead_lettered(closed, Stage::payment, policy, moment.now);
+  }
+  const Reason reason = Reason::charge_key_expired;
+  Order next = moved(closed, {order.status, Stage::payment, reason}, moment.now);
+  // Where no key lives long enough, the keys are not used up in a tight loop.
+  next.due = backed_off(policy, moment, order.key_generation + 1U).until;
+  return Advance{with_new_key(std::move(next))};
+}
+
+/// The gateway says that the key is closed, and this order did not ask for it: the charge failed
+/// once more. The last key is kept, since it is closed before the order is given up.
+Step charge_key_refused(const Order& order, const SagaPolicy& policy, Moment moment) {
+  if (is_exhausted(order, policy)) return charge_closed(order, policy, moment);
+  Step step = failed_attempt(order, Stage::payment, Reason::charge_key_closed, policy, moment);
+  Order& next = std::get<Advance>(step).next;
+  if (!is_exhausted(next, policy)) next = with_new_key(std::move(next));
+  return step;
 }
 
 /// In cancelling, after money or handover changed: on to cancelled if nothing is left to undo.
@@ -227,7 +141,8 @@ Step after_charge(const Order& order, EffectKind kind, const Outcome& outcome,
     case OutcomeKind::refused:
       return declined(order, moment.now);
     case OutcomeKind::closed:
-      return charge_closed(order, policy, moment.now);
+      return kind == EffectKind::close_charge ? charge_closed(order, policy, moment)
+                                              : charge_key_refused(order, policy, moment);
     case OutcomeKind::transient:
     case OutcomeKind::permanent:
       if (kind != EffectKind::charge) return backed_off(policy, moment, tries);
@@ -287,6 +202,22 @@ Step after_fulfillment(const Order& order, EffectKind kind, const Outcome& outco
   return backed_off(policy, moment, tries);
 }
 
+/// What the timeline tells of a refund that was not paid; none where it is no failure so far.
+Reason refund_failure(OutcomeKind outcome, std::uint32_t tries) {
+  constexpr std::uint32_t kUnansweredBeforeTold = 3;
+  switch (outcome) {
+    case OutcomeKind::refused:
+    case OutcomeKind::permanent:
+      return Reason::refund_refused;
+    case OutcomeKind::transient:
+      return Reason::gateway_unavailable;
+    case OutcomeKind::unknown:
+      return tries >= kUnansweredBeforeTold ? Reason::outcome_unknown : Reason::none;
+    default:
+      return Reason::none;
+  }
+}
+
 Step after_unwinding(const Order& order, EffectKind kind, const Outcome& outcome,
                      const SagaPolicy& policy, Moment moment, std::uint32_t tries) {
   const Instant now = moment.now;
@@ -324,13 +255,19 @@ Step after_unwinding(const Order& order, EffectKind kind, const Outcome& outcome
     changed.charge = Charge::refunded;
     return unwound(changed, Reason::refunded, now);
   }
-  const bool refused =
-      outcome.kind == OutcomeKind::refused || outcome.kind == OutcomeKind::permanent;
-  if (refused && order.last_error != Reason::refund_refused) {
-    // Recorded once; the refund is owed and tried on without end, and not a line each time.
-    Order next = moved(order, {order.status, Stage::payment, Reason::refund_refused}, now);
+  // Each kind of failure is recorded once: the refund is owed and tried on without end, and not a
+  // line each time.
+  const Reason failure = refund_failure(outcome.kind, tries);
+  if (failure != Reason::none && !is_recorded(order, failure)) {
+    const auto attempt = static_cast<std::int32_t>(std::max(tries, 1U));
+    Order next = moved(order, {order.status, Stage::payment, failure, attempt}, now);
     next.reason = order.reason;
-    next.last_error = Reason::refund_refused;
+    next.last_error = failure;
+    next.attempts = attempt;
+    if (order.first_error == Reason::none) {
+      next.first_error = failure;
+      next.first_failed_at = now;
+    }
     next.due = backed_off(policy, moment, tries).until;
     return Advance{std::move(next)};
   }
@@ -338,6 +275,12 @@ Step after_unwinding(const Order& order, EffectKind kind, const Outcome& outcome
 }
 
 }  // namespace
+
+std::string_view to_string(Trouble trouble) {
+  constexpr std::array<std::string_view, kTroubles> kTexts{
+      "", "unreachable", "not-authorized", "overloaded", "no-answer", "unreadable-answer"};
+  return kTexts.at(static_cast<std::size_t>(trouble));
+}
 
 Order place(Order draft, Instant now) {
   draft.created_at = now;
@@ -417,6 +360,27 @@ Step after_effect(const Order& order, EffectKind kind, const Outcome& outcome,
   }
 }
 
+bool tells_nothing(EffectKind kind, OutcomeKind outcome) {
+  switch (outcome) {
+    case OutcomeKind::unknown:
+    case OutcomeKind::not_found:
+    case OutcomeKind::unavailable:
+      return true;
+    case OutcomeKind::transient:
+      return kind != EffectKind::charge && kind != EffectKind::fulfill;
+    case OutcomeKind::permanent:
+      return kind != EffectKind::charge && kind != EffectKind::fulfill &&
+             kind != EffectKind::refund;
+    default:
+      return false;
+  }
+}
+
+bool settles(EffectKind kind, OutcomeKind outcome) {
+  const bool refund_refused = kind == EffectKind::refund && outcome != OutcomeKind::done;
+  return !refund_refused && !tells_nothing(kind, outcome);
+}
+
 std::expected<std::optional<Advance>, RequestError> cancel(const Order& order, Instant now) {
   constexpr Reason kReason = Reason::cancelled_by_request;
   std::optional<Advance> advance;
@@ -445,9 +409,7 @@ std::expected<Advance, RequestError> redrive(const Order& order, Instant now) {
   if (is_terminal(order.status) || !is_open_dead_letter(order)) {
     return std::unexpected(RequestError::not_a_dead_letter);
   }
-  if (order.timeline.size() + limits::kTimelineReserve >= limits::kMaxTimelineEvents) {
-    return std::unexpected(RequestError::timeline_full);
-  }
+  if (!has_room(order)) return std::unexpected(RequestError::timeline_full);
   Order next = moved(order, {order.status, order.dead_letter->stage, Reason::redriven}, now);
   next.dead_letter.reset();
   next.redrives += 1;
@@ -455,11 +417,7 @@ std::expected<Advance, RequestError> redrive(const Order& order, Instant now) {
   next.first_error = Reason::none;
   next.last_error = Reason::none;
   next.first_failed_at = {};
-  if (order.charge == Charge::closed) {
-    next.charge = Charge::open;
-    next.key_generation += 1;
-    next.charge_since = now;
-  }
+  if (order.charge == Charge::closed) next = with_new_key(std::move(next));
   return Advance{std::move(next)};
 }
 
@@ -468,6 +426,12 @@ std::expected<Advance, RequestError> discard(const Order& order, Instant now) {
     return std::unexpected(RequestError::not_a_dead_letter);
   }
   return give_up(order, DeadLetterState::discarded, Reason::discarded, now);
+}
+
+bool was_interrupted(const Order& order) {
+  return is_open_dead_letter(order) ||
+         (order.status == Status::reserved && order.last_error == Reason::interrupted) ||
+         (order.status == Status::cancelling && is_recorded(order, Reason::interrupted));
 }
 
 Advance dead_letter_interrupted(const Order& order, const SagaPolicy& policy, Instant now) {

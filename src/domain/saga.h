@@ -4,6 +4,7 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "domain/ids.h"
@@ -48,9 +49,25 @@ enum class OutcomeKind : std::uint8_t {
   unavailable,  ///< never sent (no connection, back-pressure): counts for no order
 };
 
+/// Why there is no answer that decides, for people and for the pause of a stage. No decision of the
+/// saga hangs on it.
+enum class Trouble : std::uint8_t {
+  none,
+  unreachable,     ///< no connection: refused, no such host, no trusted certificate
+  not_authorized,  ///< our credentials or our URL are refused: a matter of configuration
+  overloaded,      ///< the peer asks to come back later, or has no room
+  no_answer,       ///< sent, and not answered
+  unreadable,      ///< answered with something that is not in the protocol
+};
+inline constexpr std::size_t kTroubles = 6;
+/// "unreachable", "not-authorized", "overloaded", "no-answer", "unreadable-answer"; "" for none.
+std::string_view to_string(Trouble trouble);
+
 struct Outcome {
   OutcomeKind kind = OutcomeKind::unknown;
-  std::string reference;  ///< the gateway's id of the capture, where done
+  std::string reference;            ///< the gateway's id of the capture, where done
+  Trouble trouble = Trouble::none;  ///< where nothing was decided
+  std::string detail{};             ///< for people: "connection refused", "HTTP 502"; short
 
   bool operator==(const Outcome&) const = default;
 };
@@ -113,6 +130,12 @@ Order reject_instead(Order reserved, Reason reason);
 Step after_effect(const Order& order, EffectKind kind, const Outcome& outcome,
                   const SagaPolicy& policy, Moment moment, std::uint32_t tries);
 
+/// True where the outcome leaves everything as it was: it leads to a wait or to another question.
+bool tells_nothing(EffectKind kind, OutcomeKind outcome);
+
+/// True where the effect need not be tried again on its own account.
+bool settles(EffectKind kind, OutcomeKind outcome);
+
 enum class RequestError : std::uint8_t { already_terminal, not_a_dead_letter, timeline_full };
 
 /// Cancel on request: placed ends cancelled at once; reserved and charged become cancelling, stock
@@ -126,6 +149,10 @@ std::expected<Advance, RequestError> redrive(const Order& order, Instant now);
 
 /// Discard of an open dead letter: compensated now; the mark stays as the record.
 std::expected<Advance, RequestError> discard(const Order& order, Instant now);
+
+/// True where `dead_letter_interrupted` was taken already, and would only add the same event again:
+/// such an order goes on alone.
+bool was_interrupted(const Order& order);
 
 /// The dead letter of an order that ended the process three times while it ran alone. Where a
 /// charge may be open it is closed first (attempts are used up, and next_step asks for the close);

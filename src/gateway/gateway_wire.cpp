@@ -135,7 +135,7 @@ net::HttpResponse refund_answer(std::string_view id) {
   return json_answer(200, std::move(body));
 }
 
-net::HttpResponse refused_answer(EffectKind kind) {
+net::HttpResponse refused_answer(EffectKind kind, std::string_view code) {
   switch (kind) {
     case EffectKind::find_charge:
       return intent_answer("", "requires_payment_method");
@@ -145,6 +145,12 @@ net::HttpResponse refused_answer(EffectKind kind) {
                            .code = "charge_not_refundable",
                            .message = "nothing captured is left to pay back for this"});
     default:
+      if (code == "payment_method_invalid") {
+        return error_answer({.status = 402,
+                             .type = kInvalidRequest,
+                             .code = code,
+                             .message = "the payment method is not known"});
+      }
       return error_answer({.status = 402,
                            .type = "card_error",
                            .code = "card_declined",
@@ -185,7 +191,7 @@ net::HttpResponse answer_for(const GatewayRequest& request, const domain::Outcom
       if (request.kind == EffectKind::refund) return refund_answer(outcome.reference);
       return intent_answer(outcome.reference, "succeeded");
     case OutcomeKind::refused:
-      return refused_answer(request.kind);
+      return refused_answer(request.kind, outcome.detail);
     case OutcomeKind::closed:
       if (request.kind != EffectKind::charge) return intent_answer("", "canceled");
       return error_answer({.status = 400,

@@ -22,6 +22,9 @@ std::optional<PaymentMethod> parse_payment_method(std::string_view token) {
   if (token == "pm_ok") return PaymentMethod{};
   if (token == "pm_decline") return PaymentMethod{.kind = MethodKind::declines};
   if (token == "pm_drop_reply") return PaymentMethod{.kind = MethodKind::drops_the_reply};
+  if (token == "pm_reject") return PaymentMethod{.kind = MethodKind::rejects};
+  if (token == "pm_closed") return PaymentMethod{.kind = MethodKind::closes};
+  if (token == "pm_busy") return PaymentMethod{.kind = MethodKind::is_busy};
   if (token.starts_with(kFail)) {
     const auto failures = parse_number(token.substr(kFail.size()));
     if (!failures || *failures > PaymentMethod::kMaxFailures) return std::nullopt;

@@ -14,6 +14,9 @@ enum class MethodKind : std::uint8_t {
   fails_at_first,   ///< pm_fail_N: transient failures, N an order, then it pays
   drops_the_reply,  ///< pm_drop_reply: pays, and the answer to that is lost
   delays,           ///< pm_delay_MS: pays after so many milliseconds
+  rejects,          ///< pm_reject: the request is refused as invalid (request_refused)
+  closes,           ///< pm_closed: each charge is told that its key is closed
+  is_busy,          ///< pm_busy: each charge is told to come back later (503)
 };
 
 /// A means of payment that the sandbox knows (api.md, `payment.method`).

@@ -12,6 +12,8 @@ using domain::EffectKind;
 using domain::Outcome;
 using domain::OutcomeKind;
 
+constexpr const char* kMethodInvalid = "payment_method_invalid";
+
 std::uint16_t pack_currency(std::string_view code) {
   std::uint16_t packed = 0;
   for (const char letter : code) packed = static_cast<std::uint16_t>(packed * 26 + (letter - 'A'));
@@ -151,7 +153,13 @@ Outcome Sandbox::charge(const Request& request) {
 
 Outcome Sandbox::charge_under_new_key(const Request& request) {
   const std::optional<PaymentMethod> method = parse_payment_method(request.from.method);
-  if (!method) return {OutcomeKind::permanent, {}};
+  // For good, and the same for each such request: the key need not be remembered.
+  if (!method) return {OutcomeKind::refused, {}, domain::Trouble::none, kMethodInvalid};
+  if (method->kind == MethodKind::rejects) return {OutcomeKind::permanent, {}};
+  if (method->kind == MethodKind::closes) return {OutcomeKind::closed, {}};
+  if (method->kind == MethodKind::is_busy) {
+    return {OutcomeKind::unavailable, {}, domain::Trouble::overloaded, "pm_busy"};
+  }
   if (draw(faults_.fail)) return {OutcomeKind::transient, {}};
   if (method->kind == MethodKind::fails_at_first && method->failures > 0) {
     const bool counted = failures_.contains(request.from.order);

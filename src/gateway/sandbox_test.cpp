@@ -77,9 +77,19 @@ TEST(Sandbox, RefusesAKeyWithOtherParametersAsPermanent) {
   EXPECT_EQ(kind_of(sandbox, charge(1)), OutcomeKind::done);
 }
 
+TEST(Sandbox, MeetsItsCallersWithTheFaultThatTheMethodNames) {
+  Sandbox sandbox({});
+  for (int again = 0; again < 3; ++again) {
+    EXPECT_EQ(kind_of(sandbox, charge(1, "pm_reject")), OutcomeKind::permanent);
+    EXPECT_EQ(kind_of(sandbox, charge(2, "pm_closed")), OutcomeKind::closed);
+    EXPECT_EQ(kind_of(sandbox, charge(3, "pm_busy")), OutcomeKind::unavailable);
+  }
+  EXPECT_EQ(sandbox.movements(), "");
+}
+
 TEST(Sandbox, RefusesWhatNoGatewayCouldCharge) {
   Sandbox sandbox({});
-  EXPECT_EQ(kind_of(sandbox, charge(1, "pm_unknown")), OutcomeKind::permanent);
+  EXPECT_EQ(kind_of(sandbox, charge(1, "pm_unknown")), OutcomeKind::refused);
   auto request = charge(1);
   request.amount.minor_units = 0;
   EXPECT_EQ(kind_of(sandbox, request), OutcomeKind::permanent);

@@ -120,6 +120,7 @@ class Server {
 
   bool begin() {
     ports::Recovery const recovery = store_->store().recovery();
+    clock_.not_before(recovery.latest);
     log_.write(ports::LogLevel::info, "store open",
                {{"store", kind_of(options_.store)},
                 {"active_orders", recovery.active},

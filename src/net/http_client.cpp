@@ -82,6 +82,37 @@ std::string_view to_string(HttpClientError error) {
   return "connection_lost";
 }
 
+std::string_view in_words(HttpClientError error) {
+  switch (error) {
+    case HttpClientError::invalid_request:
+      return "the request cannot be written as HTTP";
+    case HttpClientError::unresolved:
+      return "the host name has no address";
+    case HttpClientError::address_refused:
+      return "the host's addresses are not allowed";
+    case HttpClientError::connect_failed:
+      return "connection refused or host unreachable";
+    case HttpClientError::connect_timeout:
+      return "no connection in time";
+    case HttpClientError::tls_failed:
+      return "TLS handshake failed or certificate not trusted";
+    case HttpClientError::overloaded:
+      return "too many requests are waiting for a connection";
+    case HttpClientError::timeout:
+      return "no answer in time";
+    case HttpClientError::connection_lost:
+      return "connection closed before the whole answer";
+    case HttpClientError::malformed_response:
+      return "the answer is not HTTP";
+    case HttpClientError::response_too_large:
+      return "the answer is too large";
+    case HttpClientError::stopped_before_sending:
+    case HttpClientError::stopped:
+      break;
+  }
+  return "this process is stopping";
+}
+
 Delivery delivery(HttpClientError error) {
   switch (error) {
     case HttpClientError::invalid_request:
@@ -146,6 +177,7 @@ void HttpClient::send(const HttpClientRequest& request, HttpClientCallback callb
   exchange->url = std::move(*url);
   exchange->method = request.method;
   exchange->wire = std::move(*wire);
+  exchange->reply_body = request.reply_body;
   exchange->deadline = HttpExchange::Clock::now() + request.timeout;
   exchange->callback = std::move(callback);
   const std::size_t index = impl_->next.fetch_add(1, std::memory_order_relaxed);

@@ -33,6 +33,8 @@ enum class HttpClientError : std::uint8_t {
   stopped,                 ///< the client was stopped while waiting for the answer
 };
 std::string_view to_string(HttpClientError error);
+/// For people: "connection refused or host unreachable".
+std::string_view in_words(HttpClientError error);
 
 /// What may be known about a request without an answer.
 enum class Delivery : std::uint8_t {
@@ -40,6 +42,12 @@ enum class Delivery : std::uint8_t {
   unknown,   ///< it may have been carried out
 };
 Delivery delivery(HttpClientError error);
+
+/// What an answer's body is to whoever asked.
+enum class ReplyBody : std::uint8_t {
+  needed,    ///< too large, malformed or cut off, it is an error
+  optional,  ///< the status is the answer: a body like that, or a late one, is cut short instead
+};
 
 struct HttpClientRequest {
   /// Absolute, http or https (see parse_url).
@@ -50,6 +58,7 @@ struct HttpClientRequest {
   std::string body{};
   /// From send() to the whole answer.
   std::chrono::milliseconds timeout{30'000};
+  ReplyBody reply_body = ReplyBody::needed;
 };
 
 using HttpClientResult = std::expected<HttpReply, HttpClientError>;
@@ -81,6 +90,9 @@ struct HttpClientOptions {
   std::function<bool(std::span<const std::uint8_t> address)> allow_address{};
 };
 
+/// Every wait ends: a connection with its handshake within connect_timeout, and all of it, from
+/// send() to the last byte of the answer, within the request's timeout, however a peer drips.
+///
 /// An asynchronous HTTP/1.1 client: keep-alive pool per origin, one request a connection at a
 /// time, thousands in flight on one thread. No redirects, no cookies, no retries, but one: where
 /// a pooled connection turns out to be broken before the kernel took a byte, the request moves to
@@ -98,8 +110,8 @@ class HttpClient {
   void send(const HttpClientRequest& request, HttpClientCallback callback);
   /// Sends and waits. Not to be called from a callback.
   HttpClientResult call(const HttpClientRequest& request);
-  /// Fails what is not answered yet and ends the threads. Repeated calls do nothing. Waits for a
-  /// name resolution under way.
+  /// Fails what is not answered yet and ends the threads. Repeated calls do nothing. Waits for
+  /// no peer, and for no name resolution.
   void stop();
 
  private:

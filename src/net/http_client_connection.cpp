@@ -136,7 +136,9 @@ void HttpClientConnection::begin_exchange() {
   sent_ = 0;
   maybe_sent_ = false;
   input_end_ = 0;
-  parser_.start(exchange_->method);
+  parser_.start(exchange_->method, exchange_->reply_body == ReplyBody::needed
+                                       ? HttpReplyParser::LargeBody::fails
+                                       : HttpReplyParser::LargeBody::is_cut);
   if (tls_) {
     write_tls();
   } else {
@@ -262,7 +264,10 @@ void HttpClientConnection::sweep(Clock::time_point now) {
 void HttpClientConnection::abort(const Ending& ending) {
   const HttpExchangePointer exchange = std::move(exchange_);
   const HttpClientError error = maybe_sent_ ? ending.sent : ending.unsent;
+  const bool has_answer = exchange && exchange->reply_body == ReplyBody::optional &&
+                          state_ == State::busy && parser_.has_status();
   close();
+  if (has_answer) return exchange->finish(parser_.take());
   if (exchange) exchange->finish(std::unexpected(error));
 }
 

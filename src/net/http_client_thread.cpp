@@ -17,7 +17,7 @@ HttpClientThread::HttpClientThread(const HttpClientOptions& options, boost::asio
       max_connections_(max_connections),
       io_(1),
       work_(boost::asio::make_work_guard(io_)),
-      resolver_(io_),
+      names_(io_),
       sweep_timer_(io_),
       now_(Clock::now()) {
   thread_ = std::thread([this] {
@@ -117,18 +117,13 @@ void HttpClientThread::resolve(Origin& origin, HttpExchangePointer exchange) {
   }
   origin.resolving = true;
   const std::string host = url.host;
-  const std::string port = std::to_string(url.port);
+  const std::uint16_t port = url.port;
   origin.waiting.push_back(std::move(exchange));
   // Entries of a std::map stay where they are.
-  resolver_.async_resolve(
-      host, port, [this, &origin](const boost::system::error_code& failed, const auto& results) {
-        auto endpoints = std::make_shared<std::vector<Endpoint>>();
-        if (!failed) {
-          for (const auto& result : results) endpoints->push_back(result.endpoint());
-        }
-        on_resolved(origin, std::move(endpoints));
-        settle();
-      });
+  names_.resolve(host, port, [this, &origin](NameResolver::Endpoints endpoints) {
+    on_resolved(origin, std::make_shared<const std::vector<Endpoint>>(std::move(endpoints)));
+    settle();
+  });
 }
 
 void HttpClientThread::on_resolved(Origin& origin, Endpoints endpoints) {
@@ -261,7 +256,7 @@ void HttpClientThread::shut_down() {
   stopping_ = true;
   take_submitted();
   sweep_timer_.cancel();
-  resolver_.cancel();
+  names_.close();
   for (auto& [name, origin] : origins_) {
     std::vector<HttpExchangePointer> waiting;
     waiting.swap(origin.waiting);

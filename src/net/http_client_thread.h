@@ -15,11 +15,11 @@
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/basic_resolver.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 
 #include "net/http_client.h"
+#include "net/name_resolver.h"
 #include "net/url.h"
 
 namespace penstock::net {
@@ -35,6 +35,7 @@ struct HttpExchange {
   std::string wire{};
   Clock::time_point deadline{};
   HttpClientCallback callback{};
+  ReplyBody reply_body = ReplyBody::needed;
   bool moved_once = false;
 
   void finish(HttpClientResult result) const { callback(std::move(result)); }
@@ -107,7 +108,7 @@ class HttpClientThread {
   const std::size_t max_connections_;
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<Executor> work_;
-  boost::asio::ip::basic_resolver<boost::asio::ip::tcp, Executor> resolver_;
+  NameResolver names_;
   boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor> sweep_timer_;
 
   std::mutex mutex_;

@@ -8,6 +8,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <boost/none.hpp>
 
 namespace penstock::net {
 namespace {
@@ -33,6 +34,10 @@ template <bool IsRequest, typename Message>
 class MessageParser final : public http::basic_parser<IsRequest> {
  public:
   explicit MessageParser(Message& message) : message_(message) {}
+
+  /// Keeps that much of the body, and drops the rest.
+  void cut_body_at(std::size_t bytes) { kept_body_bytes_ = bytes; }
+  bool is_body_cut() const { return body_cut_; }
 
   std::size_t put_text(std::string_view bytes, error_code& ec) {
     // Beast asserts these bytes when it looks at a body's first chunk again and that is its last.
@@ -68,7 +73,7 @@ class MessageParser final : public http::basic_parser<IsRequest> {
     if (length) message_.body.reserve(std::min(*length, kMaxBodyReserve));
   }
   std::size_t on_body_impl(string_view body, error_code&) override {
-    message_.body.append(body.data(), body.size());
+    keep(body);
     return body.size();
   }
   void on_chunk_header_impl(std::uint64_t, string_view extensions, error_code& ec) override {
@@ -78,15 +83,54 @@ class MessageParser final : public http::basic_parser<IsRequest> {
     if (!extensions.empty() && extensions.front() != ';') ec = http::error::bad_chunk_extension;
   }
   std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override {
-    message_.body.append(body.data(), body.size());
+    keep(body);
     return body.size();
   }
   void on_finish_impl(error_code&) override {}
 
+  void keep(string_view body) {
+    const std::size_t room = kept_body_bytes_ - message_.body.size();
+    body_cut_ = body_cut_ || body.size() > room;
+    message_.body.append(body.data(), std::min(body.size(), room));
+  }
+
   Message& message_;
+  std::size_t kept_body_bytes_ = std::numeric_limits<std::size_t>::max();
+  bool body_cut_ = false;
   bool head_done_ = false;
   bool any_chunk_ = false;
 };
+
+/// Where a head with any line ends ends, its empty line included; npos where it has not ended.
+std::size_t head_end(std::string_view text) {
+  for (std::size_t at = text.find('\n'); at != std::string_view::npos;
+       at = text.find('\n', at + 1)) {
+    const std::string_view rest = text.substr(at + 1);
+    if (rest.starts_with('\n')) return at + 2;
+    if (rest.starts_with("\r\n")) return at + 3;
+  }
+  return std::string_view::npos;
+}
+
+/// "HTTP/1.1 200", without the space that should stand behind the status.
+bool is_short_status_line(std::string_view line) {
+  constexpr std::size_t kSize = std::string_view("HTTP/1.1 200").size();
+  return line.size() == kSize && line.starts_with("HTTP/1.");
+}
+
+/// The same head, with every line as RFC 9112 wants it.
+std::string strict_head(std::string_view head) {
+  std::string strict;
+  while (!head.empty()) {
+    const std::size_t end = head.find('\n');
+    std::string_view line = head.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const bool needs_space = strict.empty() && is_short_status_line(line);
+    strict.append(line).append(needs_space ? " \r\n" : "\r\n");
+    head.remove_prefix(end + 1);
+  }
+  return strict;
+}
 
 std::uint32_t to_header_limit(std::size_t bytes) {
   return static_cast<std::uint32_t>(
@@ -230,8 +274,28 @@ struct HttpReplyParser::Impl {
     parser.emplace(reply);
     parser->eager(true);
     parser->header_limit(to_header_limit(limits.head_bytes));
-    parser->body_limit(limits.body_bytes);
+    if (large == LargeBody::fails) {
+      parser->body_limit(limits.body_bytes);
+    } else {
+      parser->body_limit(boost::none);
+      parser->cut_body_at(limits.body_bytes);
+    }
     if (method == HttpMethod::head) parser->skip(true);
+  }
+
+  /// Parses a head that has come in; says how much of the bytes it was.
+  std::size_t feed_head(std::string_view bytes, error_code& ec) {
+    const std::size_t end = head_end(bytes);
+    if (end == std::string_view::npos) return 0;
+    const std::string_view head = bytes.substr(0, end);
+    const std::string strict = strict_head(head);
+    was_lenient = was_lenient || strict != head;
+    const std::size_t used = strict == head ? parser->put_text(bytes, ec) : end;
+    if (strict != head) parser->put_text(strict, ec);
+    // All of the head was there: what is not read as one now never will be.
+    const bool wants_more = !ec || ec == http::error::need_more;
+    if (wants_more && !parser->is_header_done()) ec = http::error::bad_version;
+    return used;
   }
 
   HttpParseProgress fail(Error why) {
@@ -243,6 +307,8 @@ struct HttpReplyParser::Impl {
 
   Limits limits;
   HttpMethod method = HttpMethod::get;
+  LargeBody large = LargeBody::fails;
+  bool was_lenient = false;
   HttpReply reply;
   std::optional<Parser> parser;
   Error error = Error::none;
@@ -251,8 +317,10 @@ struct HttpReplyParser::Impl {
 HttpReplyParser::HttpReplyParser(const Limits& limits) : impl_(std::make_unique<Impl>(limits)) {}
 HttpReplyParser::~HttpReplyParser() = default;
 
-void HttpReplyParser::start(HttpMethod method) {
+void HttpReplyParser::start(HttpMethod method, LargeBody large) {
   impl_->method = method;
+  impl_->large = large;
+  impl_->was_lenient = false;
   impl_->error = Error::none;
   impl_->restart();
 }
@@ -261,12 +329,18 @@ HttpParseProgress HttpReplyParser::feed(std::string_view bytes) {
   std::size_t consumed = 0;
   while (consumed < bytes.size()) {
     error_code ec;
-    consumed += impl_->parser->put_text(bytes.substr(consumed), ec);
+    const std::string_view rest = bytes.substr(consumed);
+    const bool in_head = !impl_->parser->is_header_done();
+    consumed += in_head ? impl_->feed_head(rest, ec) : impl_->parser->put_text(rest, ec);
     if (ec && ec != http::error::need_more) {
       const bool large = ec == http::error::body_limit || ec == http::error::header_limit;
       return impl_->fail(large ? Error::too_large : Error::malformed);
     }
-    if (!impl_->parser->is_done()) break;
+    if (impl_->parser->is_body_cut()) return {.status = Status::complete, .consumed = consumed};
+    if (!impl_->parser->is_done()) {
+      if (in_head && impl_->parser->is_header_done() && impl_->was_lenient) continue;
+      break;
+    }
     if (!impl_->is_interim()) return {.status = Status::complete, .consumed = consumed};
     impl_->restart();
   }
@@ -283,7 +357,11 @@ HttpParseProgress HttpReplyParser::feed_end() {
 }
 
 bool HttpReplyParser::keep_alive() const {
-  return impl_->parser->keep_alive();
+  return impl_->parser->keep_alive() && !impl_->was_lenient && !impl_->parser->is_body_cut();
+}
+
+bool HttpReplyParser::has_status() const {
+  return impl_->parser && impl_->parser->is_header_done() && !impl_->is_interim();
 }
 
 HttpReplyParser::Error HttpReplyParser::error() const {

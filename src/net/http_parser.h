@@ -53,7 +53,9 @@ class HttpRequestParser {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Reads answers from a connection's bytes. Interim answers (1xx) are passed over. Not
+/// Reads answers from a connection's bytes. Interim answers (1xx) are passed over. A head whose
+/// status line ends behind the status, or whose lines end in a bare LF, is taken (RFC 9112
+/// sections 2.2 and 4 let a recipient do so), and its connection is not used again. Not
 /// thread-safe.
 class HttpReplyParser {
  public:
@@ -68,13 +70,17 @@ class HttpReplyParser {
   HttpReplyParser(HttpReplyParser&&) = delete;
 
   /// Makes ready for the answer to a request of that method (HEAD's has no body).
-  void start(HttpMethod method);
+  /// A body that is too large fails, or is kept as far as the limit goes and ends the answer.
+  enum class LargeBody : std::uint8_t { fails, is_cut };
+  void start(HttpMethod method, LargeBody large = LargeBody::fails);
   HttpParseProgress feed(std::string_view bytes);
   /// The peer has closed: completes an answer which ends so, fails any other.
   HttpParseProgress feed_end();
   bool keep_alive() const;
   Error error() const;
-  /// The complete answer.
+  /// Whether a final answer's head is in.
+  bool has_status() const;
+  /// The complete answer, or, once has_status(), what of it has come in.
   HttpReply take();
 
  private:

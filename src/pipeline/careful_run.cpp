@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "domain/limits.h"
+#include "domain/saga.h"
 
 namespace penstock::pipeline {
 namespace {
@@ -27,7 +28,7 @@ CarefulRun::Verdict CarefulRun::verdict(const domain::Order& order) const {
   // The counts of an order are reset by every commit of it, so they say "in a row".
   constexpr auto kAlone = domain::limits::kUncleanEndsBeforeMarks;
   if (order.interruptions >= kAlone + domain::limits::kMaxInterruptionsAlone) {
-    return Verdict::give_up;
+    return was_interrupted(order) ? Verdict::run_alone : Verdict::give_up;
   }
   return order.interruptions >= kAlone ? Verdict::run_alone : Verdict::run;
 }

@@ -114,7 +114,24 @@ void Pipeline::Machine::landed(const Landing& landing) {
                       {"stage", to_string(landing.events.back().stage)},
                       {"code", to_string(landing.error)}});
   }
+  for (const domain::Event& event : landing.events) {
+    const bool unpaid = event.from == domain::Status::cancelling &&
+                        event.to == domain::Status::cancelling && event.attempt > 0;
+    if (unpaid) log_unpaid(landing, event);
+  }
   if (parts_.log.enabled(ports::LogLevel::debug)) log_landing(landing);
+}
+
+// Once an order and kind of failure, since its timeline has it once; over all orders, sampled.
+void Pipeline::Machine::log_unpaid(const Landing& landing, const domain::Event& event) {
+  if (!unpaid_lines_.admits(event.at)) return;
+  parts_.log.write(ports::LogLevel::warning, "refund failed; it is owed and tried again",
+                   {{"tenant_id", landing.tenant.str()},
+                    {"order_id", landing.order.str()},
+                    {"stage", to_string(event.stage)},
+                    {"attempt", event.attempt},
+                    {"code", to_string(event.reason)},
+                    {"lines_left_out", unpaid_lines_.take_left_out()}});
 }
 
 void Pipeline::Machine::log_landing(const Landing& landing) {
@@ -139,6 +156,10 @@ Statistics Pipeline::Machine::statistics(Now now) const {
     const auto name = static_cast<Stage>(index);
     stage.depth = depth.stages[index];
     if (stage.depth.oldest) stage.oldest_age = now.wall - *stage.depth.oldest;
+    if (const auto since = steps_.longest_wait(name)) {
+      stage.oldest_age = std::max(stage.oldest_age, now.wall - *since);
+    }
+    stage.trouble = steps_.trouble(name);
     stage.in_flight = steps_.in_flight(name);
     stage.paused = steps_.paused(name, now.wall);
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "pipeline/commit_queue.h"
+#include "pipeline/line_sampler.h"
 #include "pipeline/meter.h"
 #include "pipeline/notification.h"
 #include "pipeline/pipeline.h"
@@ -50,12 +51,14 @@ class Pipeline::Machine {
   void look_for_ends(domain::Now now);
   void landed(const Landing& landing);
   void log_landing(const Landing& landing);
+  void log_unpaid(const Landing& landing, const domain::Event& event);
   Statistics statistics(domain::Now now) const;
 
   Parts parts_;
   PipelineOptions options_;
   CommitQueue commits_;
   Meter meter_;
+  LineSampler unpaid_lines_;  ///< of refunds that failed
   StepLoop steps_;
   NotificationStage notification_;
   Waiters waiters_;

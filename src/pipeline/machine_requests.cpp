@@ -243,7 +243,7 @@ void Pipeline::Machine::handle(PutContract request, Now) {
 }
 
 void Pipeline::Machine::handle(AskProgress request, Now) {
-  request.done(steps_.progress(request.order));
+  request.done(steps_.progress(request.order, request.stage));
 }
 
 void Pipeline::Machine::handle(ListUnresolved request, Now) {

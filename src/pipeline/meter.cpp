@@ -103,11 +103,14 @@ void Meter::count_event(const domain::Event& event, domain::Duration in_stage) {
   const bool moved = event.from != event.to;
   const bool backwards = event.to == Status::cancelling || event.to == Status::cancelled;
   StageStatistics& counted = stage(event.stage);
+  // What was cancelled ended in the stage where its money was settled.
+  if (event.from == Status::cancelling && event.to == Status::cancelled) counted.completed += 1;
   if (moved && !backwards) {
     counted.completed += 1;
     counted.latency.add(in_stage);
   } else if (event.reason == domain::Reason::payment_declined ||
-             event.reason == domain::Reason::fulfillment_refused || (!moved && event.attempt > 0)) {
+             event.reason == domain::Reason::fulfillment_refused ||
+             (!moved && event.attempt > 0 && event.reason != domain::Reason::dead_lettered)) {
     counted.failed += 1;
   }
 }

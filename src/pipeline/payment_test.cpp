@@ -57,6 +57,21 @@ TEST_F(Payment, TransientFailuresAreRetriedWithTheSameKeyAndParameters) {
   expect_sound();
 }
 
+TEST_F(Payment, AGatewayThatSaysEveryKeyIsClosedIsAskedThreeTimesAndNoMore) {
+  world.gateway.script("pm_shut", EffectKind::charge, {{Act::closed}, true});
+  const auto id = place("pm_shut");
+  world.run_for(Duration::hours(1));
+  EXPECT_TRUE(is_open_dead_letter(world.order(id)));
+  EXPECT_EQ(world.order(id).dead_letter->last_error, Reason::charge_key_closed);
+  EXPECT_EQ(world.gateway.keys(EffectKind::charge),
+            (std::vector{id.str() + "/charge", id.str() + "/charge.1", id.str() + "/charge.2"}));
+  EXPECT_LT(world.order(id).timeline.size(), 10U);
+  world.run_for(Duration::hours(24));
+  EXPECT_EQ(world.status(id), Status::cancelled);
+  EXPECT_EQ(world.stock_of("PROD-1").on_hand(), 100);
+  expect_sound();
+}
+
 TEST_F(Payment, ThreeTransientFailuresDeadLetterWithTheKeyClosedBeforeTheMark) {
   world.gateway.script("pm_down", EffectKind::charge, {{Act::transient}, true});
   const auto id = place("pm_down");

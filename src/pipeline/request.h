@@ -132,12 +132,21 @@ struct Progress {
   std::optional<domain::EffectKind> effect;
   std::optional<domain::Instant> since;  ///< of the effect in flight
   std::uint32_t unanswered = 0;          ///< times in a row without an answer
+  std::uint32_t failures = 0;            ///< times in a row that settled nothing
   std::optional<domain::Instant> next_try;
+  domain::Trouble trouble = domain::Trouble::none;  ///< of the last answer that settled nothing
+  std::string detail;                               ///< of the same, for people
+  std::optional<domain::Instant> peer_away_since;   ///< the peer of its stage answers nobody
+  domain::Instant peer_next_try;                    ///< when it is asked again
+  bool runs_elsewhere = false;                      ///< this process does not run the order's stage
+  bool careful_run = false;                         ///< after crashes a few orders run at a time
+  bool at_bound = false;  ///< charges are held back: dead letters or owed refunds are at a bound
 };
 
 struct AskProgress {
   domain::OrderId order;
   Done<Progress> done;
+  std::optional<domain::Stage> stage{};  ///< of the order as it was read; nothing: not known
 };
 
 /// An order whose charge or refund got no answer yet.

@@ -10,6 +10,7 @@
 #include "domain/ids.h"
 #include "domain/instant.h"
 #include "domain/order.h"
+#include "domain/saga.h"
 #include "ports/order_store.h"
 
 namespace penstock::pipeline {
@@ -34,8 +35,9 @@ struct StageStatistics {
   double completed_per_second = 0;  ///< over the last whole second
   double failed_per_second = 0;
   domain::Duration oldest_age;
-  bool paused = false;  ///< its peer is away, or a bound was reached
-  Histogram latency;    ///< from entering the stage to leaving it
+  bool paused = false;                              ///< its peer is away, or a bound was reached
+  domain::Trouble trouble = domain::Trouble::none;  ///< why its peer is away
+  Histogram latency;                                ///< from entering the stage to leaving it
 };
 
 struct TenantStatistics {

@@ -50,29 +50,6 @@ Stage stage_of_effect(EffectKind kind) {
   return Stage::payment;
 }
 
-/// True where the outcome leaves everything as it was: it leads to a wait or to another question.
-bool tells_nothing(EffectKind kind, OutcomeKind outcome) {
-  switch (outcome) {
-    case OutcomeKind::unknown:
-    case OutcomeKind::not_found:
-    case OutcomeKind::unavailable:
-      return true;
-    case OutcomeKind::transient:
-      return kind != EffectKind::charge && kind != EffectKind::fulfill;
-    case OutcomeKind::permanent:
-      return kind != EffectKind::charge && kind != EffectKind::fulfill &&
-             kind != EffectKind::refund;
-    default:
-      return false;
-  }
-}
-
-/// True where the effect need not be tried again on its own account.
-bool settles(EffectKind kind, OutcomeKind outcome) {
-  const bool refund_refused = kind == EffectKind::refund && outcome != OutcomeKind::done;
-  return !refund_refused && !tells_nothing(kind, outcome);
-}
-
 }  // namespace
 
 StepLoop::StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& commits, Meter& meter,
@@ -83,6 +60,7 @@ StepLoop::StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& com
       meter_(meter),
       landed_(std::move(landed)),
       careful_(parts.store, now),
+      outages_(parts.log),
       now_(now) {}
 
 void StepLoop::take_replies(Now now) {
@@ -115,11 +93,8 @@ void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
   const Stage stage = stage_of_effect(flight.kind);
   in_flight_by_stage_[index_of(stage)] -= 1;
   meter_.effect(flight.kind, outcome.kind);
-  if (outcome.kind == OutcomeKind::unavailable) {
-    pauses_[index_of(stage)].peer_was_away(now.wall);
-  } else {
-    pauses_[index_of(stage)].peer_answered();
-  }
+  pauses_[index_of(stage)].heard(outcome, now.wall);
+  outages_.look(stage, pauses_[index_of(stage)], now.wall);
   // The lease went with the commit that moved the order (a cancel): somebody else is at it now, and
   // what tells nothing is no reason to ask, to wait or to give a lease back.
   if (tells_nothing(flight.kind, outcome.kind) &&
@@ -165,7 +140,6 @@ void StepLoop::forget_what_others_settled(Now now) {
 }
 
 void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcome) {
-  if (outcome.kind == OutcomeKind::unavailable) return;
   if (settles(flight.kind, outcome.kind)) {
     if (!limbo_.empty()) limbo_.erase(flight.order.id);
     return;
@@ -173,7 +147,14 @@ void StepLoop::note_answer(const InFlight& flight, const domain::Outcome& outcom
   Limbo& limbo = limbo_[flight.order.id];
   limbo.tenant = flight.order.tenant;
   limbo.version = flight.order.version;
-  limbo.failures += 1;
+  limbo.stage = stage_of_effect(flight.kind);
+  limbo.waits_since = flight.order.updated_at;
+  limbo.trouble = outcome.trouble;
+  limbo.detail = outcome.detail;
+  // While a peer cannot be reached its stage pauses, and no order has to back off for that.
+  const bool of_all =
+      outcome.kind == OutcomeKind::unavailable && outcome.trouble != domain::Trouble::overloaded;
+  if (!of_all) limbo.failures += 1;
   if (outcome.kind != OutcomeKind::unknown && outcome.kind != OutcomeKind::not_found) return;
   if (limbo.unanswered == 0) limbo.since = flight.since;
   limbo.unanswered += 1;
@@ -195,6 +176,13 @@ void StepLoop::proceed(Order&& order, domain::Step&& step, Cause&& cause, Now no
     return;
   }
   auto& advance = std::get<Advance>(step);
+  if (!limbo_.empty()) {
+    // A failure that is recorded: the order is tried again when it is due.
+    if (const auto found = limbo_.find(order.id); found != limbo_.end()) {
+      found->second.next_try = advance.next.due;
+      found->second.version = advance.next.version;
+    }
+  }
   chain(advance, now);
   commit_decided(order.version, std::move(advance), std::move(cause));
 }
@@ -412,7 +400,11 @@ void StepLoop::send(Now now) {
     } else {
       // The hook was taken away while orders wait for it: nobody can be asked.
       for (const auto& request : fulfillment_requests_) {
-        fulfillment_replies_.push_back({request.ticket, {OutcomeKind::unavailable, {}}});
+        fulfillment_replies_.push_back({request.ticket,
+                                        {OutcomeKind::unavailable,
+                                         {},
+                                         domain::Trouble::unreachable,
+                                         "no fulfiller is configured"}});
       }
       for (const auto& answered : std::exchange(fulfillment_replies_, {})) {
         reply(answered.ticket, answered.outcome, now);
@@ -448,38 +440,6 @@ std::optional<domain::Instant> StepLoop::next_due() const {
     sooner(*stored > now_.wall ? *stored : now_.wall + kLook);
   }
   return due;
-}
-
-Progress StepLoop::progress(const domain::OrderId& order) const {
-  Progress result;
-  for (const auto& [ticket, flight] : in_flight_) {
-    if (flight.order.id != order) continue;
-    result.in_flight = true;
-    result.effect = flight.kind;
-    result.since = flight.since;
-  }
-  if (const auto found = limbo_.find(order); found != limbo_.end()) {
-    result.unanswered = found->second.unanswered;
-    if (!result.in_flight) result.next_try = found->second.next_try;
-  }
-  return result;
-}
-
-std::size_t StepLoop::unresolved_count() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(limbo_, [](const auto& entry) { return entry.second.unanswered > 0; }));
-}
-
-std::vector<Unresolved> StepLoop::unresolved(std::size_t limit) const {
-  std::vector<Unresolved> all;
-  all.reserve(limbo_.size());
-  for (const auto& [order, limbo] : limbo_) {
-    if (limbo.unanswered == 0) continue;
-    all.push_back({order, limbo.tenant, limbo.since, limbo.unanswered});
-  }
-  std::ranges::sort(all, {}, &Unresolved::since);
-  if (all.size() > limit) all.resize(limit);
-  return all;
 }
 
 }  // namespace penstock::pipeline

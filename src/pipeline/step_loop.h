@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "pipeline/careful_run.h"
 #include "pipeline/commit_queue.h"
 #include "pipeline/meter.h"
+#include "pipeline/outage_log.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/stage_pause.h"
 
@@ -44,7 +46,11 @@ class StepLoop {
     return in_flight_by_stage_[static_cast<std::size_t>(stage)];
   }
   bool paused(domain::Stage stage, domain::Instant now) const;
-  Progress progress(const domain::OrderId& order) const;
+  /// Why the stage's peer is away; none while it answers.
+  domain::Trouble trouble(domain::Stage stage) const;
+  /// Since when the order has waited that an effect of the stage settled nothing for, the longest.
+  std::optional<domain::Instant> longest_wait(domain::Stage stage) const;
+  Progress progress(const domain::OrderId& order, std::optional<domain::Stage> stage) const;
   std::vector<Unresolved> unresolved(std::size_t limit) const;
   std::size_t unresolved_count() const;
 
@@ -63,6 +69,10 @@ class StepLoop {
     std::uint32_t unanswered = 0;  ///< in a row
     std::uint32_t failures = 0;    ///< in a row, unanswered ones included; for the backoff
     domain::Instant next_try;
+    domain::Stage stage = domain::Stage::payment;
+    domain::Instant waits_since;  ///< of its last commit
+    domain::Trouble trouble = domain::Trouble::none;
+    std::string detail;         ///< of the last answer that was no use, for people
     domain::Instant looked_at;  ///< when it was last seen to be still this process's
   };
   /// Where a decision came from: what is needed to decide again if its commit is stale.
@@ -115,6 +125,7 @@ class StepLoop {
   std::unordered_map<domain::OrderId, Limbo> limbo_;
   domain::Instant limbo_looked_at_;
   std::array<StagePause, domain::kStages + 1> pauses_{};
+  OutageLog outages_;
   std::size_t claimed_ = 0;
   bool left_some_ = false;  ///< a claim was filled, or something gave way in a careful run
   domain::Instant bounds_looked_at_;

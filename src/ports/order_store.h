@@ -183,6 +183,9 @@ struct Recovery {
   /// stored.
   std::vector<domain::OrderId> interrupted;
   std::size_t active = 0;
+  /// The latest time that is stored: what is due was stored by that clock, so this process's is not
+  /// to show less. Zero where the store has a clock of its own.
+  domain::Instant latest;
 };
 
 /// Writer side. One thread calls; every method returns when it is done. What `apply` returned is

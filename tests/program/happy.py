@@ -270,12 +270,23 @@ class Orders(harness.ProgramTest):
         for order_id in ids:
             self.assertEqual(self.client.ended(order_id)["status"], "fulfilled")
 
-    def test_an_unknown_method_is_refused_for_good_at_the_first_attempt(self):
-        order_id = self.dead_letter(order_body("PROD-006", method="pm_unheard_of"))
+    def test_a_request_that_the_gateway_rejects_is_a_dead_letter_at_once(self):
+        order_id = self.dead_letter(order_body("PROD-006", method="pm_reject"))
         row = self.listed()[order_id]
         self.assertEqual((row["last_error"], row["attempts"]), ("gateway-rejected", 1))
         expect(self.client.post(f"/orders/{order_id}/cancel"), 202)
         self.assertEqual(self.client.ended(order_id)["status"], "cancelled")
+
+    def test_a_method_that_the_gateway_does_not_know_ends_the_order_with_its_stock_back(self):
+        order_id = self.place(order_body("PROD-006", method="pm_unheard_of"))
+        order = self.client.ended(order_id)
+        self.assertEqual((order["status"], order["reason"]), ("cancelled", "payment-declined"))
+        self.assertNotIn(order_id, self.listed())
+
+    def test_a_gateway_that_says_every_key_is_closed_is_asked_three_times(self):
+        order_id = self.dead_letter(order_body("PROD-006", method="pm_closed"))
+        row = self.listed()[order_id]
+        self.assertEqual((row["last_error"], row["attempts"]), ("charge-key-closed", 3))
 
     def test_a_lost_reply_is_asked_for_and_not_charged_again(self):
         order_id = self.place(order_body("PROD-007", method="pm_drop_reply"))

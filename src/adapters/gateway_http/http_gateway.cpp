@@ -93,8 +93,11 @@ net::HttpClientOptions client_options(const HttpGatewayOptions& options) {
 }  // namespace
 
 struct HttpGateway::Impl {
-  Impl(HttpGatewayOptions given, std::string base_url)
-      : options(std::move(given)), base(std::move(base_url)), client(client_options(options)) {}
+  Impl(HttpGatewayOptions given, std::string base_url, const net::Url& url)
+      : options(std::move(given)),
+        base(std::move(base_url)),
+        peer(url.authority()),
+        client(client_options(options)) {}
 
   /// On any thread.
   void complete(GatewayReply reply) {
@@ -110,13 +113,15 @@ struct HttpGateway::Impl {
   void send(net::HttpClientRequest& message, const GatewayRequest& request) {
     message.timeout = options.timeout;
     client.send(message, [this, ticket = request.ticket,
-                          kind = request.kind](net::HttpClientResult result) {
-      complete({ticket, result ? read_reply(kind, *result) : read_failure(result.error())});
+                          asked = Asked{request.kind, request.amount, request.key}](
+                             const net::HttpClientResult& result) {
+      complete({ticket, result ? read_reply(asked, *result) : read_failure(result.error(), peer)});
     });
   }
 
   HttpGatewayOptions options;
   std::string base;
+  std::string peer;  ///< for people
   std::size_t in_flight = 0;
   std::mutex mutex;
   std::vector<GatewayReply> arrived;  // under mutex
@@ -132,7 +137,7 @@ std::expected<std::unique_ptr<HttpGateway>, net::UrlError> HttpGateway::open(
   if (url->target.contains('?')) return std::unexpected(net::UrlError::invalid_target);
   std::string base = options.url;
   while (base.ends_with('/')) base.pop_back();
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(base));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(base), *url);
   return std::unique_ptr<HttpGateway>(new HttpGateway(std::move(impl)));
 }
 
@@ -145,7 +150,11 @@ void HttpGateway::submit(std::span<GatewayRequest> requests, domain::Now) {
     const bool has_room = impl_->in_flight < impl_->options.max_in_flight;
     ++impl_->in_flight;
     if (!has_room) {
-      impl_->complete({request.ticket, {OutcomeKind::unavailable, {}}});
+      impl_->complete({request.ticket,
+                       {OutcomeKind::unavailable,
+                        {},
+                        domain::Trouble::overloaded,
+                        "every connection is in use"}});
       continue;
     }
     if (auto message = message_for(request, impl_->base)) {

@@ -161,7 +161,10 @@ TEST_F(HttpGatewayTest, TellsEveryMethodOfTheSandboxApart) {
   EXPECT_EQ(ask(charge(3, "pm_drop_reply")).kind, OutcomeKind::unknown);
   EXPECT_EQ(ask(find(3)).kind, OutcomeKind::done);
   EXPECT_EQ(ask(charge(4, "pm_delay_20")).kind, OutcomeKind::done);
-  EXPECT_EQ(ask(charge(5, "pm_nonsense")).kind, OutcomeKind::permanent);
+  EXPECT_EQ(ask(charge(5, "pm_nonsense")).kind, OutcomeKind::refused);
+  EXPECT_EQ(ask(charge(6, "pm_reject")).kind, OutcomeKind::permanent);
+  EXPECT_EQ(ask(charge(7, "pm_closed")).kind, OutcomeKind::closed);
+  EXPECT_EQ(ask(charge(8, "pm_busy")).kind, OutcomeKind::unavailable);
   auto other = charge(2, "pm_fail_1");
   other.amount.minor_units += 1;
   EXPECT_EQ(ask(other).kind, OutcomeKind::permanent);

@@ -24,6 +24,7 @@ void MemoryStore::recover() {
   }
   // Ids sort by creation, so first claims are first in, first out again.
   for (const auto& [id, stored] : disk_->orders) {
+    recovery_.latest = std::max(recovery_.latest, stored.order.updated_at);
     index(stored.order, options_.now.wall);
     stock_room_.rebuild_reservation(stored.order);
   }

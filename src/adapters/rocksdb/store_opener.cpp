@@ -114,7 +114,10 @@ StoreOpener::Maybe<void> StoreOpener::read_facts() {
   if (const auto checked = check_clock(); !checked) return checked;
   const MonotonicTime now = state_.options.now.monotonic;
   state_.clock.limiter_time = is_same_boot_ ? std::max(now, clock->limiter_time) : now;
-  state_.clock.wall = state_.options.now.wall;
+  // Where an operator took a clock that is further behind, the stored time was the wrong one.
+  const domain::Duration behind = clock->wall - state_.options.now.wall;
+  if (behind <= domain::limits::kMaxClockBehind) state_.recovery.latest = clock->wall;
+  state_.clock.wall = std::max(state_.options.now.wall, state_.recovery.latest);
   if (run->end == LastEnd::unclean) {
     state_.run.unclean_ends = run->unclean_ends + 1;
     marked_ = std::move(*marks);

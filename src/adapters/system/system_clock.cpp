@@ -21,4 +21,9 @@ domain::Now SystemClock::now() {
   return {.wall = wall_.read(wall, monotonic), .monotonic = monotonic};
 }
 
+void SystemClock::not_before(domain::Instant stored) {
+  std::lock_guard const lock(mutex_);
+  wall_.not_before(stored);
+}
+
 }  // namespace penstock::system

@@ -13,6 +13,8 @@ namespace penstock::system {
 class SystemClock : public ports::Clock {
  public:
   domain::Now now() override;
+  /// Goes on from `stored`, the latest time of a store, where the machine's clock is behind it.
+  void not_before(domain::Instant stored) override;
 
  private:
   std::mutex mutex_;

@@ -1,12 +1,13 @@
 #include "adapters/webhook/http_fulfiller.h"
 
 #include <optional>
-#include <string_view>
+#include <string>
 #include <utility>
 
 #include "adapters/webhook/completed_replies.h"
+#include "adapters/webhook/fulfiller_reply.h"
 #include "adapters/webhook/order_json.h"
-#include "net/json.h"
+#include "net/url.h"
 
 namespace penstock::webhook {
 namespace {
@@ -49,58 +50,6 @@ std::optional<net::HttpClientRequest> message_for(const FulfillmentRequest& requ
   return message;
 }
 
-/// The "state" member of an answer to find or close.
-OutcomeKind read_state(EffectKind kind, std::string_view body) {
-  const auto document = net::JsonDocument::parse(body, {.max_bytes = kMaxReplyBytes});
-  const auto member = document ? document->root().find("state") : std::nullopt;
-  const std::string_view state = member ? member->as_string().value_or("") : "";
-  if (state == "accepted") return OutcomeKind::done;
-  if (state == "closed") return OutcomeKind::closed;
-  if (state == "refused" && kind == EffectKind::find_fulfillment) return OutcomeKind::refused;
-  return OutcomeKind::unknown;
-}
-
-OutcomeKind read_status(EffectKind kind, int status) {
-  const bool is_fulfill = kind == EffectKind::fulfill;
-  switch (status) {
-    case 401:
-    case 403:
-    case 429:
-    case 503:
-      return OutcomeKind::unavailable;
-    case 408:
-    case 502:
-    case 504:
-      return OutcomeKind::unknown;
-    case 404:
-      return kind == EffectKind::find_fulfillment ? OutcomeKind::not_found : OutcomeKind::permanent;
-    case 409:
-    case 422:
-      return is_fulfill ? OutcomeKind::refused : OutcomeKind::permanent;
-    case 410:
-      return is_fulfill ? OutcomeKind::closed : OutcomeKind::permanent;
-    default:
-      break;
-  }
-  if (status >= 500) return OutcomeKind::transient;
-  return status >= 400 ? OutcomeKind::permanent : OutcomeKind::unknown;
-}
-
-Outcome outcome_of(EffectKind kind, const net::HttpClientResult& result) {
-  if (!result) {
-    if (result.error() == net::HttpClientError::invalid_request) {
-      return {OutcomeKind::permanent, {}};
-    }
-    const bool certainly_not = net::delivery(result.error()) == net::Delivery::not_sent;
-    return {certainly_not ? OutcomeKind::unavailable : OutcomeKind::unknown, {}};
-  }
-  if (result->status >= 200 && result->status < 300) {
-    if (kind == EffectKind::fulfill) return {OutcomeKind::done, {}};
-    return {read_state(kind, result->body), {}};
-  }
-  return {read_status(kind, result->status), {}};
-}
-
 net::HttpClientOptions client_options(const HttpFulfillerOptions& options) {
   net::HttpClientOptions client;
   client.max_connections = options.max_in_flight;
@@ -113,10 +62,14 @@ net::HttpClientOptions client_options(const HttpFulfillerOptions& options) {
 }  // namespace
 
 struct HttpFulfiller::Impl {
-  explicit Impl(HttpFulfillerOptions given)
-      : options(std::move(given)), replies(options.wake), client(client_options(options)) {}
+  Impl(HttpFulfillerOptions given, const net::Url& url)
+      : options(std::move(given)),
+        peer(url.authority()),
+        replies(options.wake),
+        client(client_options(options)) {}
 
   HttpFulfillerOptions options;
+  std::string peer;  ///< for people
   CompletedReplies<FulfillmentReply> replies;
   std::size_t in_flight = 0;
   // Last, so that its threads end before what its callbacks use.
@@ -128,7 +81,7 @@ std::expected<std::unique_ptr<HttpFulfiller>, net::UrlError> HttpFulfiller::open
   const auto url = net::parse_url(options.url);
   if (!url) return std::unexpected(url.error());
   return std::unique_ptr<HttpFulfiller>(
-      new HttpFulfiller(std::make_unique<Impl>(std::move(options))));
+      new HttpFulfiller(std::make_unique<Impl>(std::move(options), *url)));
 }
 
 HttpFulfiller::HttpFulfiller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -142,14 +95,21 @@ void HttpFulfiller::submit(std::span<FulfillmentRequest> requests) {
     ++impl->in_flight;
     auto message = has_room ? message_for(request, impl->options.url) : std::nullopt;
     if (!message) {
-      const OutcomeKind kind = has_room ? OutcomeKind::permanent : OutcomeKind::unavailable;
-      impl->replies.add({request.ticket, {kind, {}}});
+      Outcome outcome{OutcomeKind::permanent, {}};
+      if (!has_room) {
+        outcome = {OutcomeKind::unavailable,
+                   {},
+                   domain::Trouble::overloaded,
+                   "every connection is in use"};
+      }
+      impl->replies.add({request.ticket, std::move(outcome)});
       continue;
     }
     message->timeout = impl->options.timeout;
     impl->client.send(*message, [impl, ticket = request.ticket,
                                  kind = request.kind](const net::HttpClientResult& result) {
-      impl->replies.add({ticket, outcome_of(kind, result)});
+      impl->replies.add({ticket, result ? read_fulfillment(kind, *result)
+                                        : read_no_fulfillment(result.error(), impl->peer)});
     });
   }
 }

@@ -27,12 +27,15 @@ struct HttpFulfillerOptions {
 
 /// A fulfiller behind an HTTP hook of the operator's own, keyed and closable:
 ///
-/// - fulfill: `POST <url>`, Idempotency-Key header, the order as JSON. 2xx accepted; 409, 422
-///   refused; 410 the key was closed; 429, 503, 401, 403 unavailable; 408, 502, 504 unknown; other
-///   5xx transient; other 4xx permanent.
+/// - fulfill: `POST <url>`, Idempotency-Key header, the order as JSON. 2xx accepted (or what a
+///   "state" in its body says); 409, 422 refused; 410 the key was closed; 500 and other 5xx
+///   transient; another 4xx with a JSON body that has an "error" is permanent.
 /// - find: `GET <url>?key=<key>`: 200 with {"state": "accepted" | "refused" | "closed"}, or 404.
 /// - close: `DELETE <url>?key=<key>`: 200 with {"state": "accepted" | "closed"}; where it answers
 ///   closed, every later POST under the key must be refused with 410.
+///
+/// 401, 403, 407, 429 and 503 are unavailable whatever is in them. A body is empty or a JSON
+/// object: an answer with any other body (a proxy's page), 408, 502, 504 and redirects are unknown.
 ///
 /// No answer is unknown, or unavailable where certainly nothing was sent; so is what cannot be
 /// understood. Nothing is retried here. submit and poll: one thread.

@@ -80,11 +80,11 @@ TEST_F(HttpFulfillerTest, AsksAndClosesByKey) {
 
 TEST_F(HttpFulfillerTest, ReadsEachStatusOfAFulfillment) {
   const std::pair<int, OutcomeKind> rows[] = {
-      {200, OutcomeKind::done},      {204, OutcomeKind::done},        {302, OutcomeKind::unknown},
-      {400, OutcomeKind::permanent}, {401, OutcomeKind::unavailable}, {404, OutcomeKind::permanent},
-      {408, OutcomeKind::unknown},   {409, OutcomeKind::refused},     {410, OutcomeKind::closed},
-      {422, OutcomeKind::refused},   {429, OutcomeKind::unavailable}, {500, OutcomeKind::transient},
-      {502, OutcomeKind::unknown},   {503, OutcomeKind::unavailable}, {504, OutcomeKind::unknown}};
+      {200, OutcomeKind::done},    {204, OutcomeKind::done},        {302, OutcomeKind::unknown},
+      {400, OutcomeKind::unknown}, {401, OutcomeKind::unavailable}, {404, OutcomeKind::unknown},
+      {408, OutcomeKind::unknown}, {409, OutcomeKind::refused},     {410, OutcomeKind::closed},
+      {422, OutcomeKind::refused}, {429, OutcomeKind::unavailable}, {500, OutcomeKind::transient},
+      {502, OutcomeKind::unknown}, {503, OutcomeKind::unavailable}, {504, OutcomeKind::unknown}};
   for (const auto& [status, expected] : rows) {
     HttpSink sink(status);
     EXPECT_EQ(ask(sink, EffectKind::fulfill), expected) << status;
@@ -103,8 +103,8 @@ TEST_F(HttpFulfillerTest, ReadsTheStateThatFindAndCloseAreTold) {
                       {200, R"({"state":"refused"})", OutcomeKind::refused, OutcomeKind::unknown},
                       {200, R"({"state":"thinking"})", OutcomeKind::unknown, OutcomeKind::unknown},
                       {200, "accepted", OutcomeKind::unknown, OutcomeKind::unknown},
-                      {404, "", OutcomeKind::not_found, OutcomeKind::permanent},
-                      {410, "", OutcomeKind::permanent, OutcomeKind::permanent},
+                      {404, "", OutcomeKind::not_found, OutcomeKind::unknown},
+                      {410, "", OutcomeKind::unknown, OutcomeKind::unknown},
                       {500, "", OutcomeKind::transient, OutcomeKind::transient},
                       {503, "", OutcomeKind::unavailable, OutcomeKind::unavailable}};
   for (const Row& row : rows) {

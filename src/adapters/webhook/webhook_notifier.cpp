@@ -112,6 +112,7 @@ void WebhookNotifier::submit(std::span<NotificationRequest> requests) {
     }
     net::HttpClientRequest message = message_for(request);
     message.timeout = impl->options.timeout;
+    message.reply_body = net::ReplyBody::optional;
     impl->client.send(message,
                       [impl, ticket = request.ticket](const net::HttpClientResult& result) {
                         impl->replies.add({ticket, outcome_of(result)});

@@ -26,6 +26,8 @@ enum class Act : std::uint8_t {
   lose_request,  ///< never acts; there is no answer
   act_late,      ///< no answer; acts kLateBy later, unless the key is closed by then
   unavailable,   ///< certainly never sent
+  busy,          ///< asks to come back later
+  closed,        ///< charge: says that the key is closed, which nobody asked for
 };
 
 /// The acts of successive requests of one kind for one order; the last one repeats where asked.
@@ -87,8 +89,11 @@ class ScriptedGateway final : public ports::PaymentGateway {
     for (const ports::GatewayRequest& request : incoming) {
       if (on_request) on_request(request);
       requests.push_back(request);
-      const domain::Outcome outcome =
-          away ? domain::Outcome{domain::OutcomeKind::unavailable, {}} : serve(request, now.wall);
+      const domain::Outcome outcome = away ? domain::Outcome{domain::OutcomeKind::unavailable,
+                                                             {},
+                                                             domain::Trouble::unreachable,
+                                                             "scripted"}
+                                           : serve(request, now.wall);
       replies_.emplace(now.wall + latency, ports::GatewayReply{request.ticket, outcome});
     }
   }
@@ -140,6 +145,11 @@ class ScriptedGateway final : public ports::PaymentGateway {
         return {OutcomeKind::unknown, {}};
       case Act::unavailable:
         return {OutcomeKind::unavailable, {}};
+      case Act::busy:
+        return {OutcomeKind::unavailable, {}, domain::Trouble::overloaded, "busy"};
+      case Act::closed:
+        table_[request.key].closed = true;
+        return {OutcomeKind::closed, {}};
     }
     return {};
   }
