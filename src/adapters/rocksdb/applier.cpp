@@ -245,6 +245,7 @@ Applier::Maybe<void> Applier::finish() {
     state_.contracts.put(row.id, *row.stored);
   }
   state_.stock.publish();
+  state_.lists.publish();
   return {};
 }
 

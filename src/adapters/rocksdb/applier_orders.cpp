@@ -200,6 +200,9 @@ void Applier::write_active(const Order& order, std::uint32_t tenant) {
   const bool was_owed = !is_new && before->owes_refund;
   ActiveOrder& active = state_.work.put(order, tenant, now_.wall);
   active.written_once = is_new;
+  if (is_new) {
+    state_.lists.active.add(order.id, PublishedIds::tenant_hash(order.tenant.str()));
+  }
   const std::string_view record =
       state_.writes.put_order(family(Family::active), order.id.view(), order, {});
   active.kept_at = state_.ring.keep(order.id, order.version.number, record);
@@ -218,6 +221,7 @@ Applier::Maybe<void> Applier::write_terminal(const Order& order, std::uint32_t t
     state_.writes.remove(family(Family::active), order.id.view(),
                          active->written_once ? Removal::written_once : Removal::any);
     state_.work.erase(order.id);
+    state_.lists.active.remove(order.id);
   }
   std::array<char, 1 + kIdBytes> record_key{kOrderTag};
   order.id.view().copy(record_key.data() + 1, kIdBytes);
@@ -235,17 +239,19 @@ void Applier::write_listed(const Order& order, bool was_dead_letter, bool was_ow
   const bool is_dead_letter =
       order.dead_letter && order.dead_letter->state != domain::DeadLetterState::discarded;
   const bool is_owed = domain::owes_refund(order);
-  const auto list = [this, &order](char tag, bool was, bool is) {
+  const auto list = [this, &order](PublishedIds& ids, char tag, bool was, bool is) {
     if (was == is) return;
     const std::string key = tagged_id_key(tag, order.id);
     if (is) {
       state_.writes.put(family(Family::listed), key, order.status);
+      ids.add(order.id, PublishedIds::tenant_hash(order.tenant.str()));
     } else {
+      ids.remove(order.id);
       state_.writes.remove(family(Family::listed), key, Removal::any);
     }
   };
-  list(kDeadLetterTag, was_dead_letter, is_dead_letter);
-  list(kOwedRefundTag, was_owed, is_owed);
+  list(state_.lists.dead_letters, kDeadLetterTag, was_dead_letter, is_dead_letter);
+  list(state_.lists.owed_refunds, kOwedRefundTag, was_owed, is_owed);
 }
 
 }  // namespace penstock::rocksdb_store

@@ -16,6 +16,9 @@ using domain::Order;
 using domain::OrderId;
 using ports::StoreError;
 
+/// Active orders of one block: as many as a page may have, and one that says there are more.
+constexpr std::size_t kActiveBlock = domain::limits::kMaxPage + 1;
+
 /// Ids from here on are too new for the query.
 OrderId end_of(const ports::OrderQuery& query) {
   OrderId end{OrderId::Bytes{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
@@ -25,26 +28,34 @@ OrderId end_of(const ports::OrderQuery& query) {
 
 }  // namespace
 
-OrderList::OrderList(const Database& database, const ports::OrderQuery& query)
+OrderList::OrderList(const Database& database, const PublishedIds& active,
+                     const ports::OrderQuery& query)
     : database_(database),
       query_(query),
-      snapshot_(database.db().GetSnapshot()),
+      published_(active),
       end_(end_of(query)),
       month_prefix_(query.tenant.empty() ? std::string(1, kOrderTag)
-                                         : tenant_index_prefix(query.tenant.str())),
-      months_(database.months()) {
-  rocksdb::ReadOptions read = scan_options();
-  read.snapshot = snapshot_;
-  active_.reset(database_.db().NewIterator(read, database_.handle(Family::active)));
-  active_->SeekForPrev(end_.view());
-  if (active_->Valid() && active_->key() == rocksdb::Slice(end_.view())) active_->Prev();
-  open_next_month();
+                                         : tenant_index_prefix(query.tenant.str())) {
+  open_block();
 }
 
 OrderList::~OrderList() {
-  active_.reset();
   ended_.reset();
-  database_.db().ReleaseSnapshot(snapshot_);
+  if (snapshot_ != nullptr) database_.db().ReleaseSnapshot(snapshot_);
+}
+
+void OrderList::open_block() {
+  ended_.reset();
+  if (snapshot_ != nullptr) database_.db().ReleaseSnapshot(snapshot_);
+  const std::uint32_t tenant = query_.tenant.empty()
+                                   ? PublishedIds::kAnyTenant
+                                   : PublishedIds::tenant_hash(query_.tenant.str());
+  block_ = published_.before(end_, tenant, kActiveBlock);
+  next_active_ = 0;
+  snapshot_ = database_.db().GetSnapshot();
+  months_ = database_.months();
+  next_month_ = 0;
+  open_next_month();
 }
 
 void OrderList::open_next_month() {
@@ -66,8 +77,8 @@ std::string OrderList::ended_key(const OrderId& id) const {
 }
 
 std::optional<OrderId> OrderList::active_id() const {
-  if (!active_->Valid()) return std::nullopt;
-  return trailing_id(active_->key().ToStringView());
+  if (next_active_ == block_.ids.size()) return std::nullopt;
+  return block_.ids[next_active_];
 }
 
 OrderList::Maybe<std::optional<OrderId>> OrderList::ended_id() {
@@ -95,16 +106,23 @@ bool OrderList::is_wanted(const Order& order) const {
          (!query_.created_to || order.created_at < *query_.created_to);
 }
 
-OrderList::Maybe<std::optional<Order>> OrderList::active_order() const {
-  const std::string_view key = active_->key().ToStringView();
-  const std::string_view value = active_->value().ToStringView();
-  if (key.size() != kIdBytes) return std::unexpected(StoreError::corrupt);
+OrderList::Maybe<std::optional<Order>> OrderList::active_order(const OrderId& id) const {
+  rocksdb::ReadOptions read;
+  read.snapshot = snapshot_;
+  rocksdb::PinnableSlice stored;
+  const std::string_view key = id.view();
+  const rocksdb::Status got =
+      database_.db().Get(read, database_.handle(Family::active), key, &stored);
+  // It has ended since the block was read.
+  if (got.IsNotFound()) return std::nullopt;
+  if (!got.ok()) return std::unexpected(error_of(got));
+  const std::string_view value = stored.ToStringView();
   if (!query_.tenant.empty()) {
     const auto tenant = tenant_of_order(key, value);
     if (!tenant) return std::unexpected(StoreError::corrupt);
     if (*tenant != query_.tenant.str()) return std::nullopt;
   }
-  auto record = decode_order(*trailing_id(key), key, value);
+  auto record = decode_order(id, key, value);
   if (!record) return std::unexpected(StoreError::corrupt);
   if (!is_wanted(record->order)) return std::nullopt;
   return std::move(record->order);
@@ -139,27 +157,38 @@ std::expected<ports::OrderPage, StoreError> OrderList::page() {
   ports::OrderPage page;
   const std::size_t limit = std::clamp<std::size_t>(query_.limit, 1, domain::limits::kMaxPage);
   ports::PageBudget budget(query_.max_bytes);
-  OrderId last;
-  for (std::size_t scanned = 0;; ++scanned) {
+  std::size_t blocks = 1;
+  for (std::size_t scanned = 0;;) {
     const auto active = active_id();
-    if (!active_->status().ok()) return std::unexpected(error_of(active_->status()));
-    const auto ended = ended_id();
-    if (!ended) return std::unexpected(ended.error());
-    if (!active && !*ended) return page;
-    const bool is_active = active && (!*ended || *active > **ended);
-    const OrderId id = is_active ? *active : **ended;
+    const auto newest_ended = ended_id();
+    if (!newest_ended) return std::unexpected(newest_ended.error());
+    const auto ended =
+        *newest_ended && is_covered(**newest_ended) ? *newest_ended : std::optional<OrderId>();
+    if (!active && !ended) {
+      if (block_.is_last || is_before_range(block_.reached)) return page;
+      end_ = block_.reached;
+      if (++blocks > kMaxIdBlocks) break;
+      open_block();
+      continue;
+    }
+    const bool is_active = active && (!ended || *active > *ended);
+    const OrderId id = is_active ? *active : *ended;
     if (is_before_range(id)) return page;
-    if (scanned == kMaxScanned) break;
-    auto order = is_active ? active_order() : ended_order();
+    if (scanned++ == kMaxScanned) break;
+    auto order = is_active ? active_order(id) : ended_order();
     if (!order) return std::unexpected(order.error());
     if (*order) {
       if (page.orders.size() == limit || !budget.take(**order)) break;
       page.orders.push_back(std::move(**order));
     }
-    last = id;
-    (is_active ? active_ : ended_)->Prev();
+    end_ = id;
+    if (is_active) {
+      ++next_active_;
+    } else {
+      ended_->Prev();
+    }
   }
-  page.next = last;
+  page.next = end_;
   return page;
 }
 

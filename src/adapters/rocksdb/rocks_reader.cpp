@@ -99,50 +99,53 @@ std::expected<std::vector<ports::Delivered>, StoreError> RocksReader::deliveries
 
 std::expected<OrderPage, StoreError> RocksReader::list(const ports::OrderQuery& query) const {
   if (const auto running = check_running(); !running) return std::unexpected(running.error());
-  return OrderList(database_, query).page();
+  return OrderList(database_, lists_.active, query).page();
 }
 
 template <typename Matches>
-std::expected<OrderPage, StoreError> RocksReader::listed_page(char tag,
-                                                              std::optional<OrderId> after,
-                                                              PageBounds bounds,
+std::expected<OrderPage, StoreError> RocksReader::listed_page(const PublishedIds& listed,
+                                                              const ListedQuery& query,
                                                               Matches matches) const {
   if (const auto running = check_running(); !running) return std::unexpected(running.error());
   OrderPage page;
-  const std::unique_ptr<rocksdb::Iterator> listed(
-      database_.db().NewIterator(scan_options(), database_.handle(Family::listed)));
-  const std::string first = tagged_id_key(tag, after.value_or(OrderId{}));
-  listed->Seek(first);
-  if (after && listed->Valid() && listed->key() == rocksdb::Slice(first)) listed->Next();
-  ports::PageBudget budget(bounds.max_bytes);
-  OrderId last;
-  for (std::size_t scanned = 0; listed->Valid(); ++scanned, listed->Next()) {
-    const auto id = id_of_tagged(tag, listed->key().ToStringView());
-    if (!id) break;
-    if (scanned == kMaxScanned) {
-      page.next = last;
-      return page;
-    }
-    auto stored = find(*id);
-    if (!stored) return std::unexpected(stored.error());
-    // It may have left the list since, or its month may be gone.
-    if (*stored && matches((*stored)->order)) {
-      if (page.orders.size() == page_size(bounds.limit) || !budget.take((*stored)->order)) {
-        page.next = page.orders.back().id;
+  ports::PageBudget budget(query.max_bytes);
+  const std::uint32_t tenant = query.tenant.empty() ? PublishedIds::kAnyTenant
+                                                    : PublishedIds::tenant_hash(query.tenant);
+  OrderId last = query.after.value_or(OrderId{});
+  std::size_t scanned = 0;
+  for (std::size_t blocks = 0; blocks < kMaxIdBlocks; ++blocks) {
+    const PublishedIds::Block block = listed.after(last, tenant, domain::limits::kMaxPage + 1);
+    for (const OrderId& id : block.ids) {
+      if (scanned++ == kMaxListedScanned) {
+        page.next = last;
         return page;
       }
-      page.orders.push_back(std::move((*stored)->order));
+      auto stored = find(id);
+      if (!stored) return std::unexpected(stored.error());
+      // It may have left the list since, or its month may be gone.
+      if (*stored && matches((*stored)->order)) {
+        if (page.orders.size() == page_size(query.limit) || !budget.take((*stored)->order)) {
+          page.next = page.orders.back().id;
+          return page;
+        }
+        page.orders.push_back(std::move((*stored)->order));
+      }
+      last = id;
     }
-    last = *id;
+    if (block.is_last) return page;
+    last = block.reached;
   }
-  if (!listed->status().ok()) return std::unexpected(error_of(listed->status()));
+  page.next = last;
   return page;
 }
 
 std::expected<OrderPage, StoreError> RocksReader::dead_letters(
     const ports::DeadLetterQuery& query) const {
-  const PageBounds bounds{.limit = query.limit, .max_bytes = query.max_bytes};
-  return listed_page(kDeadLetterTag, query.after, bounds, [&query](const Order& order) {
+  const ListedQuery listed{.tenant = query.tenant.str(),
+                           .after = query.after,
+                           .limit = query.limit,
+                           .max_bytes = query.max_bytes};
+  return listed_page(lists_.dead_letters, listed, [&query](const Order& order) {
     return order.dead_letter && order.dead_letter->state != domain::DeadLetterState::discarded &&
            (query.tenant.empty() || order.tenant == query.tenant) &&
            (!query.stage || order.dead_letter->stage == *query.stage) &&
@@ -152,7 +155,7 @@ std::expected<OrderPage, StoreError> RocksReader::dead_letters(
 
 std::expected<OrderPage, StoreError> RocksReader::owed_refunds(std::optional<OrderId> after,
                                                                std::size_t limit) const {
-  return listed_page(kOwedRefundTag, after, {.limit = limit},
+  return listed_page(lists_.owed_refunds, {.after = after, .limit = limit},
                      [](const Order& order) { return domain::owes_refund(order); });
 }
 

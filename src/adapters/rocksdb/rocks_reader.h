@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <expected>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "adapters/rocksdb/contract_table.h"
 #include "adapters/rocksdb/database.h"
+#include "adapters/rocksdb/published_ids.h"
 #include "adapters/rocksdb/stock_table.h"
 #include "domain/contract.h"
 #include "ports/order_reader.h"
@@ -15,12 +17,13 @@
 namespace penstock::rocksdb_store {
 
 /// The reader side over the database and what the writer shows of stock and contracts: never waits
-/// for a sync. Any thread. Keeps references to all three, which outlive it.
+/// for a sync. Any thread. Keeps references to all of them, which outlive it.
 class RocksReader final : public ports::OrderReader {
  public:
-  RocksReader(const Database& database, const StockTable& stock, const ContractTable& contracts,
-              domain::Contract default_contract)
+  RocksReader(const Database& database, const PublishedLists& lists, const StockTable& stock,
+              const ContractTable& contracts, domain::Contract default_contract)
       : database_(database),
+        lists_(lists),
         stock_(stock),
         contracts_(contracts),
         default_contract_(std::move(default_contract)) {}
@@ -43,19 +46,24 @@ class RocksReader final : public ports::OrderReader {
 
  private:
   std::expected<void, ports::StoreError> check_running() const;
-  struct PageBounds {
+  /// A page of one of the published lists, oldest first.
+  struct ListedQuery {
+    std::string_view tenant{};  ///< "" is all
+    std::optional<domain::OrderId> after;
     std::size_t limit = domain::limits::kDefaultPage;
     std::size_t max_bytes = domain::limits::kMaxPageBytes;
   };
-  /// The page of a list in the `listed` family: those behind `after` that `matches` keeps.
+  /// Those behind `after` that `matches` keeps.
   template <typename Matches>
-  std::expected<ports::OrderPage, ports::StoreError> listed_page(
-      char tag, std::optional<domain::OrderId> after, PageBounds bounds, Matches matches) const;
+  std::expected<ports::OrderPage, ports::StoreError> listed_page(const PublishedIds& listed,
+                                                                 const ListedQuery& query,
+                                                                 Matches matches) const;
   std::expected<std::vector<ports::Delivered>, ports::StoreError> deliveries_of(
       const domain::OrderId& order, rocksdb::ColumnFamilyHandle* month,
       std::uint64_t batch_sequence) const;
 
   const Database& database_;
+  const PublishedLists& lists_;
   const StockTable& stock_;
   const ContractTable& contracts_;
   domain::Contract default_contract_;

@@ -34,8 +34,8 @@ std::expected<std::unique_ptr<RocksStore>, OpenError> RocksStore::open(RocksStor
 
 RocksStore::RocksStore(std::unique_ptr<StoreState> state)
     : state_(std::move(state)),
-      reader_(std::make_unique<RocksReader>(*state_->database, state_->stock, state_->contracts,
-                                            state_->options.default_contract)) {}
+      reader_(std::make_unique<RocksReader>(*state_->database, state_->lists, state_->stock,
+                                            state_->contracts, state_->options.default_contract)) {}
 
 RocksStore::~RocksStore() = default;
 
@@ -217,12 +217,18 @@ std::expected<void, StoreError> RocksStore::forget_dead_letters_before(Month fir
   // One by one: iterators do not look for ranges that were deleted at once.
   for (found->Seek(first); found->Valid() && found->key().compare(end) < 0; found->Next()) {
     state_->writes.remove(listed, found->key().ToStringView(), Removal::any);
+    if (const auto id = id_of_tagged(kDeadLetterTag, found->key().ToStringView())) {
+      state_->lists.dead_letters.remove(*id);
+    }
     if (++forgotten % kForgottenInAWrite != 0) continue;
     if (const auto done = database.write(state_->writes); !done) return done;
   }
   if (!found->status().ok()) return std::unexpected(database.stop(error_of(found->status())));
-  if (state_->writes.empty()) return {};
-  return database.write(state_->writes);
+  if (!state_->writes.empty()) {
+    if (const auto done = database.write(state_->writes); !done) return done;
+  }
+  state_->lists.publish();
+  return {};
 }
 
 }  // namespace penstock::rocksdb_store

@@ -61,7 +61,8 @@ StoreOpener::Maybe<void> StoreOpener::recover() {
   constexpr Step kSteps[] = {&StoreOpener::read_facts,   &StoreOpener::load_tenants,
                              &StoreOpener::load_changes, &StoreOpener::load_buckets,
                              &StoreOpener::load_stock,   &StoreOpener::load_active_orders,
-                             &StoreOpener::load_outbox,  &StoreOpener::begin_run};
+                             &StoreOpener::load_lists,   &StoreOpener::load_outbox,
+                             &StoreOpener::begin_run};
   for (const Step step : kSteps) {
     if (auto done = (this->*step)(); !done) return done;
   }
@@ -219,12 +220,26 @@ StoreOpener::Maybe<void> StoreOpener::load_active_orders() {
       state_.recovery.interrupted.push_back(id);
     }
     state_.work.put(order, state_.tenants.ensure(order.tenant), state_.options.now.wall);
+    state_.lists.active.add(id, PublishedIds::tenant_hash(order.tenant.str()));
     return !order.holds_stock || state_.stock.rebuild_reservation(order);
   });
   if (!done) return done;
   state_.recovery.active = state_.work.size();
   state_.stock.publish();
   return {};
+}
+
+StoreOpener::Maybe<void> StoreOpener::load_lists() {
+  auto done = for_each(Family::listed, [this](std::string_view key, std::string_view) {
+    const auto dead_letter = id_of_tagged(kDeadLetterTag, key);
+    const auto owed_refund = id_of_tagged(kOwedRefundTag, key);
+    // Whose they are stands in the orders' records, which are not read for it.
+    if (dead_letter) state_.lists.dead_letters.add(*dead_letter, PublishedIds::kAnyTenant);
+    if (owed_refund) state_.lists.owed_refunds.add(*owed_refund, PublishedIds::kAnyTenant);
+    return dead_letter || owed_refund;
+  });
+  state_.lists.publish();
+  return done;
 }
 
 StoreOpener::Maybe<void> StoreOpener::load_outbox() {

@@ -37,6 +37,7 @@ class StoreOpener {
   Maybe<void> load_buckets();
   Maybe<void> load_stock();
   Maybe<void> load_active_orders();
+  Maybe<void> load_lists();
   Maybe<void> load_outbox();
   Maybe<void> begin_run();
 

@@ -11,6 +11,7 @@
 #include "adapters/rocksdb/contract_table.h"
 #include "adapters/rocksdb/database.h"
 #include "adapters/rocksdb/outbox.h"
+#include "adapters/rocksdb/published_ids.h"
 #include "adapters/rocksdb/record_ring.h"
 #include "adapters/rocksdb/rocks_store_options.h"
 #include "adapters/rocksdb/state_codec.h"
@@ -52,6 +53,7 @@ struct StoreState {
   StockTable stock;
   ChangesLog changes;
   WorkIndex work;
+  PublishedLists lists;
   RecordRing ring;
   Outbox outbox;
   ClaimedKeys claimed;
