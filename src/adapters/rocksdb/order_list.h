@@ -51,7 +51,9 @@ class OrderList {
 
   std::optional<domain::OrderId> active_id() const;
   /// Whether the block says what is active at `id`.
-  bool is_covered(const domain::OrderId& id) const { return block_.is_last || id >= block_.reached; }
+  bool is_covered(const domain::OrderId& id) const {
+    return block_.is_last || id >= block_.reached;
+  }
   /// The newest ended order that was not looked at, in whichever month.
   Maybe<std::optional<domain::OrderId>> ended_id();
   void open_next_month();

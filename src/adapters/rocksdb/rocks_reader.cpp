@@ -109,8 +109,8 @@ std::expected<OrderPage, StoreError> RocksReader::listed_page(const PublishedIds
   if (const auto running = check_running(); !running) return std::unexpected(running.error());
   OrderPage page;
   ports::PageBudget budget(query.max_bytes);
-  const std::uint32_t tenant = query.tenant.empty() ? PublishedIds::kAnyTenant
-                                                    : PublishedIds::tenant_hash(query.tenant);
+  const std::uint32_t tenant =
+      query.tenant.empty() ? PublishedIds::kAnyTenant : PublishedIds::tenant_hash(query.tenant);
   OrderId last = query.after.value_or(OrderId{});
   std::size_t scanned = 0;
   for (std::size_t blocks = 0; blocks < kMaxIdBlocks; ++blocks) {

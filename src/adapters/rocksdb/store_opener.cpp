@@ -58,11 +58,10 @@ std::expected<std::unique_ptr<RocksStore>, OpenError> StoreOpener::open(RocksSto
 
 StoreOpener::Maybe<void> StoreOpener::recover() {
   using Step = Maybe<void> (StoreOpener::*)();
-  constexpr Step kSteps[] = {&StoreOpener::read_facts,   &StoreOpener::load_tenants,
-                             &StoreOpener::load_changes, &StoreOpener::load_buckets,
-                             &StoreOpener::load_stock,   &StoreOpener::load_active_orders,
-                             &StoreOpener::load_lists,   &StoreOpener::load_outbox,
-                             &StoreOpener::begin_run};
+  constexpr Step kSteps[] = {
+      &StoreOpener::read_facts,   &StoreOpener::load_tenants, &StoreOpener::load_changes,
+      &StoreOpener::load_buckets, &StoreOpener::load_stock,   &StoreOpener::load_active_orders,
+      &StoreOpener::load_lists,   &StoreOpener::load_outbox,  &StoreOpener::begin_run};
   for (const Step step : kSteps) {
     if (auto done = (this->*step)(); !done) return done;
   }
