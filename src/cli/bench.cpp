@@ -12,6 +12,7 @@
 #include "cli/child_process.h"
 #include "net/descriptor_limit.h"
 #include "net/json_writer.h"
+#include "net/redaction.h"
 
 namespace penstock::cli {
 namespace {
@@ -104,8 +105,10 @@ void parameters(net::JsonWriter& writer, const BenchOptions& options) {
   const LoadOptions& load = options.load;
   writer.key("parameters")
       .begin_object()
-      .member("server", options.server.empty() ? "own" : options.server.c_str())
-      .member("gateway", options.gateway)
+      .member("server", options.server.empty() ? std::string("own") : net::redacted(options.server))
+      .member("gateway", options.gateway.find("://") == std::string::npos
+                             ? options.gateway
+                             : net::redacted(options.gateway))
       .member("store", options.store.empty() ? "rocksdb" : kind_of_store(options.store))
       .member("loop", load.rate > 0 ? "open" : "closed");
   decimal(writer, "rate", load.rate);

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <thread>
 
@@ -83,7 +85,10 @@ std::string end_of(const std::string& log) {
 std::expected<ChildProcess, std::string> ChildProcess::start(const ChildOptions& options) {
   std::vector<std::string> arguments = options.arguments;
   std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  // Settings that stand in the environment are meant for another server than this one.
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with("PENSTOCK_")) environment.emplace_back(*entry);
+  }
   for (auto const& [name, value] : options.environment) {
     environment.push_back(fmt::format("{}={}", name, value));
   }
@@ -168,8 +173,17 @@ std::string own_program() {
 }
 
 TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = (fs::temp_directory_path() / "penstock-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+  // The process has one thread where it reads its environment.
+  const char* const wanted = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe)
+  fs::path const parent = wanted == nullptr || *wanted == '\0' ? "/tmp" : wanted;
+  std::string pattern = (parent / "penstock-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) {
+    throw std::runtime_error(
+        fmt::format("no temporary directory can be made in {}: {}; set TMPDIR to one that can be "
+                    "written",
+                    parent.string(), reason_of(errno)));
+  }
+  path_ = pattern;
 }
 
 TemporaryDirectory::~TemporaryDirectory() {

@@ -60,7 +60,8 @@ void append_lines(const net::JsonView& value, const std::string& name, std::stri
 ExitCode complain(const ServerAnswer& answer, std::ostream& complaints) {
   auto const document = net::JsonDocument::parse(answer.body);
   if (!document || !document->root().is_object()) {
-    complaints << fmt::format("the server answered {}: {}\n", answer.status, answer.body);
+    complaints << fmt::format(
+        "the server answered {} without saying why; is it a Penstock server?\n", answer.status);
     return ExitCode::failed;
   }
   complaints << fmt::format("{} ({}): {}\n", cell_of(document->root(), "title"),
@@ -112,11 +113,21 @@ ExitCode present(const std::expected<ServerAnswer, std::string>& answer, const T
   }
   if (!answer->ok()) return complain(*answer, output.complaints);
   auto const document = net::JsonDocument::parse(answer->body, {.max_bytes = 16U << 20});
-  if (output.form == OutputForm::json || !document) {
+  auto const list = !document || !document->root().is_object() || shape.list.empty()
+                        ? std::nullopt
+                        : document->root().find(shape.list);
+  bool const is_ours = document && document->root().is_object() &&
+                       (shape.list.empty() || (list && list->is_array()));
+  if (!is_ours) {
+    output.complaints << fmt::format(
+        "the server answered {} with something else than was asked for; is it a Penstock server?\n",
+        answer->status);
+    return ExitCode::failed;
+  }
+  if (output.form == OutputForm::json) {
     output.out << answer->body << '\n';
     return ExitCode::done;
   }
-  auto const list = shape.list.empty() ? std::nullopt : document->root().find(shape.list);
   if (!list) {
     output.out << lines_of(document->root());
     return ExitCode::done;

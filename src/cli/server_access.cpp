@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "net/redaction.h"
+
 namespace penstock::cli {
 
 ServerClient::ServerClient(ServerAccess access)
@@ -26,8 +28,8 @@ std::expected<ServerAnswer, std::string> ServerClient::call(net::HttpMethod meth
   }
   auto result = client_.call(request);
   if (!result) {
-    return std::unexpected(
-        fmt::format("{}: no answer ({})", access_.url, net::to_string(result.error())));
+    return std::unexpected(fmt::format("{}: no answer ({})", net::redacted(access_.url),
+                                       net::to_string(result.error())));
   }
   return ServerAnswer{.status = result->status,
                       .body = std::move(result->body),

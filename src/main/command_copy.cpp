@@ -4,15 +4,23 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <variant>
 
 #include <CLI/CLI.hpp>
 
 #include "adapters/postgres/postgres_store_options.h"
+#include "adapters/system/process_start.h"
 #include "main/command.h"
+#include "main/serve_options.h"
+#include "main/setting_table.h"
 #include "main/store_copy.h"
 
 namespace penstock::main {
 namespace {
+
+/// Of the libraries that read a store.
+constexpr std::size_t kStoreThreads = 16;
 
 struct CopyFlags {
   std::string from;
@@ -27,7 +35,8 @@ std::optional<std::string> source_of(const std::string& from) {
   if (!from.starts_with(kScheme)) return std::nullopt;
   const std::string directory = from.substr(kScheme.size());
   for (const std::string& each : {directory, directory + "/store"}) {
-    if (std::filesystem::exists(each + "/CURRENT")) return each;
+    std::error_code unreadable;
+    if (std::filesystem::exists(each + "/CURRENT", unreadable)) return each;
   }
   return std::nullopt;
 }
@@ -35,12 +44,19 @@ std::optional<std::string> source_of(const std::string& from) {
 cli::ExitCode run_copy(const CopyFlags& flags) {
   const auto source = source_of(flags.from);
   if (!source) {
-    std::cerr << "penstock copy: --from " << flags.from << ": needs rocksdb:DIR with a store\n";
+    std::cerr << "penstock copy: --from " << shown_url(flags.from)
+              << ": needs rocksdb:DIR with a store\n";
     return cli::ExitCode::wrong_use;
   }
-  if (!flags.to.starts_with("postgres://") && !flags.to.starts_with("postgresql://")) {
-    std::cerr << "penstock copy: --to needs postgres://...\n";
+  const auto target = parse_store(flags.to, "");
+  if (!target || !std::holds_alternative<SharedDatabase>(*target)) {
+    std::cerr << "penstock copy: --to needs postgres://..."
+              << (target ? "" : "; as a store it is refused: " + target.error()) << '\n';
     return cli::ExitCode::wrong_use;
+  }
+  if (auto const threads = system::can_start_threads(kStoreThreads); !threads) {
+    std::cerr << "penstock copy: " << threads.error() << '\n';
+    return cli::ExitCode::failed;
   }
   const CopyAct act = flags.history   ? CopyAct::history
                       : flags.abandon ? CopyAct::abandon

@@ -86,7 +86,13 @@ TEST_F(CommandLine, wrong_use_ends_with_two_and_says_why) {
     const char* why;
   };
   for (const Case& wrong :
-       {Case{{}, "subcommand"}, Case{{"nonsense"}, "required"},
+       {Case{{}, "command is required"},
+        Case{{"nonsense"}, "unknown command nonsense"},
+        Case{{"serv"}, "did you mean serve?"},
+        Case{{"orders", "lsit"}, "did you mean list?"},
+        Case{{"serve", "--drain-second", "1"}, "did you mean --drain-seconds?"},
+        Case{{"simulate", "--world", "foo"}, "needs single or distributed"},
+        Case{{"serve", "--config", "/"}, "is a directory"},
         Case{{"serve", "--no-such-flag"}, "no-such-flag"},
         Case{{"serve", "--drain-seconds", "x"}, "drain-seconds"},
         Case{{"serve", "--listen", "0.0.0.0:0"}, "PENSTOCK_ADMIN_KEY"},
@@ -95,9 +101,11 @@ TEST_F(CommandLine, wrong_use_ends_with_two_and_says_why) {
         Case{{"worker", "--store", "postgres://h/d"}, "--stage"},
         Case{{"worker", "--store", "postgres://h/d", "--stage", "ingest"}, "penstock serve"},
         Case{{"worker", "--store", "memory:", "--stage", "fulfillment"}, "postgres"},
-        Case{{"migrate", "--store", "rocksdb:x"}, "postgres"}, Case{{"migrate"}, "--store"},
+        Case{{"migrate", "--store", "rocksdb:x"}, "postgres"},
+        Case{{"migrate"}, "--store"},
         Case{{"serve", "--config", "/nowhere.toml"}, "/nowhere.toml"},
-        Case{{"bench", "--batch", "2"}, "batch"}, Case{{"bench", "--duration", "0"}, "--orders"},
+        Case{{"bench", "--batch", "2"}, "batch"},
+        Case{{"bench", "--duration", "0"}, "--orders"},
         Case{{"gateway", "--listen", "x"}, "--listen"},
         Case{{"gateway", "--decline", "1.5"}, "decline"}}) {
     Ended const ended = run(wrong.arguments);
@@ -116,7 +124,7 @@ TEST_F(CommandLine, print_config_shows_values_and_sources_but_no_secret) {
   std::ofstream(directory_.path() + "/p.toml") << "drain-seconds = 7\n";
   Ended const ended = run(
       {"serve", "--print-config", "--config", directory_.path() + "/p.toml", "--max-active", "99"},
-      {{"PENSTOCK_ADMIN_KEY", "swordfish"}, {"PENSTOCK_HTTP_THREADS", "2"}});
+      {{"PENSTOCK_ADMIN_KEY", "swordfish-swordfish-swordfish"}, {"PENSTOCK_HTTP_THREADS", "2"}});
   EXPECT_EQ(ended.code, 0);
   EXPECT_NE(ended.text.find("drain-seconds = 7  # file "), std::string::npos) << ended.text;
   EXPECT_NE(ended.text.find("max-active = 99  # flag --max-active"), std::string::npos);

@@ -1,6 +1,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -14,8 +15,12 @@ namespace penstock::main {
 namespace {
 
 cli::ExitCode run_migrate(const std::string& url) {
-  if (!is_database_url(url)) {
-    std::cerr << "penstock migrate: --store needs postgres://...; other stores have no schema\n";
+  auto const store = parse_store(url, "");
+  if (!store || !std::holds_alternative<SharedDatabase>(*store)) {
+    std::cerr << "penstock migrate: "
+              << (store ? "--store needs postgres://...; other stores have no schema"
+                        : store.error())
+              << '\n';
     return cli::ExitCode::wrong_use;
   }
   auto const schema = postgres_store::PostgresStoreOptions{}.schema;

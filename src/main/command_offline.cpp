@@ -1,18 +1,22 @@
 #include <cstdint>
+#include <expected>
 #include <iostream>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include "adapters/system/json_log.h"
+#include "adapters/system/process_start.h"
 #include "adapters/system/stop_signals.h"
 #include "adapters/system/system_clock.h"
 #include "cli/check.h"
 #include "cli/explain.h"
 #include "main/command.h"
 #include "main/gateway_process.h"
+#include "main/serve_options.h"
 #include "main/store_audit.h"
 
 namespace penstock::main {
@@ -45,29 +49,38 @@ cli::ExitCode start_gateway(const GatewayFlags& flags) {
   return run_gateway(options, signals, log);
 }
 
+/// Of the libraries that read a store.
+constexpr std::size_t kStoreThreads = 16;
+
 struct CheckFlags {
   StoreAuditOptions audit{.data_directory = "./penstock-data"};
   std::string store;
   bool json = false;
 };
 
-/// Where `--store` says that the orders are.
-bool take_store(CheckFlags& flags) {
-  constexpr std::string_view kRocks = "rocksdb:";
-  if (flags.store.empty()) return true;
-  if (is_database_url(flags.store)) {
-    flags.audit.database_url = flags.store;
-    return true;
+/// Where `--store` says that the orders are; the error is a sentence.
+std::expected<void, std::string> take_store(CheckFlags& flags) {
+  auto const store = parse_store(flags.store, flags.audit.data_directory);
+  if (!store) return std::unexpected(store.error());
+  if (std::holds_alternative<MemoryOnly>(*store)) {
+    return std::unexpected("--store memory:: nothing of it is left to check");
   }
-  if (!flags.store.starts_with(kRocks)) return false;
-  flags.audit.store_directory = flags.store.substr(kRocks.size());
-  return true;
+  if (const auto* const database = std::get_if<SharedDatabase>(&*store)) {
+    flags.audit.database_url = database->url;
+  } else if (!flags.store.empty()) {
+    flags.audit.store_directory = std::get<RocksStore>(*store).directory;
+  }
+  return {};
 }
 
 cli::ExitCode run_check(CheckFlags flags) {
-  if (!take_store(flags)) {
-    std::cerr << "penstock check: --store needs postgres://... or rocksdb:DIR\n";
+  if (auto const taken = take_store(flags); !taken) {
+    std::cerr << "penstock check: " << taken.error() << '\n';
     return cli::ExitCode::wrong_use;
+  }
+  if (auto const threads = system::can_start_threads(kStoreThreads); !threads) {
+    std::cerr << "penstock check: " << threads.error() << '\n';
+    return cli::ExitCode::failed;
   }
   auto const report = audit_store(flags.audit);
   if (!report) {
@@ -111,11 +124,13 @@ void add_check(CLI::App& app, Action& action) {
       "audit a store at rest, or a shared one as it is now: every invariant, exit code 0 or 1");
   auto const flags = std::make_shared<CheckFlags>();
   command->add_option("--data", flags->audit.data_directory, "the data directory")
+      ->envname("PENSTOCK_DATA")
       ->capture_default_str()
       ->type_name("DIR");
   command
       ->add_option("--store", flags->store,
                    "postgres://..., or rocksdb:DIR without a data directory")
+      ->envname("PENSTOCK_STORE")
       ->type_name("URL");
   command
       ->add_option("--ledger", flags->audit.ledger_path,

@@ -12,6 +12,7 @@
 #include "cli/bench.h"
 #include "cli/child_process.h"
 #include "cli/demo.h"
+#include "cli/supervised.h"
 #include "main/command.h"
 #include "main/serve_options.h"
 #include "main/store_audit.h"
@@ -57,13 +58,19 @@ cli::ExitCode run_bench(BenchFlags flags) {
               << '\n';
     return cli::ExitCode::wrong_use;
   }
+  // Nothing is made for a store that the server would refuse.
+  if (auto const store = parse_store(bench.store, ""); !store) {
+    std::cerr << "penstock bench: " << store.error() << '\n';
+    return cli::ExitCode::wrong_use;
+  }
   system::SystemRandom random;
   bench.load.run = "b" + std::to_string(random.next() % 1'000'000'000);
   if (is_database_url(bench.store)) {
     bench.read_wal = [url = bench.store] { return written_ahead(url); };
   }
   if (flags.silent) bench.progress = cli::Progress::silent;
-  return cli::bench(bench, read_process, std::cout, std::cerr);
+  return cli::run_supervised(
+      [&bench] { return cli::bench(bench, read_process, std::cout, std::cerr); });
 }
 
 void add_load_flags(CLI::App& command, cli::LoadOptions& load) {
@@ -113,14 +120,16 @@ void add_demo(CLI::App& app, Action& action) {
   command->add_flag("--fast", *fast, "no pauses for reading");
   command->callback([&action, fast] {
     action = [fast] {
-      return cli::demo(
-          {.program = cli::own_program(),
-           .pace = *fast ? cli::Pace::fast : cli::Pace::watched,
-           .colour = is_terminal(stdout) ? cli::Colour::on : cli::Colour::off},
-          [](const std::string& data, const std::string& ledger) {
-            return audit_store({.data_directory = data, .ledger_path = ledger});
-          },
-          std::cout, std::cerr);
+      return cli::run_supervised([fast] {
+        return cli::demo(
+            {.program = cli::own_program(),
+             .pace = *fast ? cli::Pace::fast : cli::Pace::watched,
+             .colour = is_terminal(stdout) ? cli::Colour::on : cli::Colour::off},
+            [](const std::string& data, const std::string& ledger) {
+              return audit_store({.data_directory = data, .ledger_path = ledger});
+            },
+            std::cout, std::cerr);
+      });
     };
   });
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ namespace {
 struct ServeFlags {
   Role role = Role::server;
   SettingTexts settings;
+  std::map<std::string, std::string> switches;  ///< of on_off settings; "" where not given
   std::string config;
   bool print = false;
 };
@@ -43,8 +45,12 @@ cli::ExitCode wrong_use(Role role, const std::string& why) {
 }
 
 cli::ExitCode run_serve(const ServeFlags& flags) {
+  SettingTexts given = flags.settings;
+  for (auto const& [name, text] : flags.switches) {
+    if (!text.empty()) given[name] = text;
+  }
   SettingSources sources{
-      .flags = flags.settings, .environment = environment_variable, .file_name = flags.config};
+      .flags = std::move(given), .environment = environment_variable, .file_name = flags.config};
   if (!flags.config.empty()) {
     auto file = read_settings_file(flags.config);
     if (!file) return wrong_use(flags.role, file.error());
@@ -64,7 +70,7 @@ cli::ExitCode run_serve(const ServeFlags& flags) {
   return serve(*options, signals, clock, log);
 }
 
-void add_setting(CLI::App& command, const SettingRow& row, SettingTexts& texts) {
+void add_setting(CLI::App& command, const SettingRow& row, ServeFlags& flags) {
   // What stands on a command line can be read by every user of the machine.
   if (row.secrecy == Secrecy::secret) return;
   std::string const flag = "--" + std::string(row.name);
@@ -72,9 +78,11 @@ void add_setting(CLI::App& command, const SettingRow& row, SettingTexts& texts) 
   help += " [" + environment_name(row) + "]";
   std::string const name(row.name);
   if (row.kind == SettingKind::on_off) {
-    command.add_flag_callback(flag, [&texts, name] { texts[name] = "true"; }, help);
+    // "--flag" says true, "--flag=false" the other thing.
+    command.add_flag(flag, flags.switches[name], help + " [=true|false]");
     return;
   }
+  SettingTexts& texts = flags.settings;
   if (!row.standard.empty()) help += " (default " + std::string(row.standard) + ")";
   command
       .add_option_function<std::string>(
@@ -101,7 +109,7 @@ void add_serve(CLI::App& app, Action& action) {
   CLI::App* const command =
       app.add_subcommand("serve", "all five stages and the HTTP interface in one process");
   auto const flags = std::make_shared<ServeFlags>();
-  for (const SettingRow& row : setting_table()) add_setting(*command, row, flags->settings);
+  for (const SettingRow& row : setting_table()) add_setting(*command, row, *flags);
   add_config_flags(*command, *flags);
   command->footer(
       "A flag beats the environment variable in brackets, which beats the file. The admin key "
@@ -123,7 +131,7 @@ void add_worker(CLI::App& app, Action& action) {
       ->delimiter(',')
       ->type_name("STAGE");
   for (const SettingRow& row : setting_table()) {
-    if (!is_for_servers(row.name)) add_setting(*command, row, flags->settings);
+    if (!is_for_servers(row.name)) add_setting(*command, row, *flags);
   }
   add_config_flags(*command, *flags);
   command->footer(

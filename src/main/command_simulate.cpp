@@ -40,8 +40,14 @@ void add_simulate(CLI::App& app, Action& action) {
   auto const options = std::make_shared<simulation::RunnerOptions>();
   std::map<std::string, simulation::World> const worlds{
       {"single", simulation::World::single}, {"distributed", simulation::World::distributed}};
-  command->add_option("--world", options->world, "which world to run")
-      ->transform(CLI::CheckedTransformer(worlds, CLI::ignore_case));
+  command->add_option("--world", options->world, "which world to run: single or distributed")
+      ->transform([worlds](const std::string& name) {
+        auto const named = worlds.find(name);
+        if (named == worlds.end()) {
+          throw CLI::ValidationError(name + ": needs single or distributed");
+        }
+        return std::to_string(static_cast<int>(named->second));
+      });
   command->add_option("--seed", options->first_seed, "the first seed")->capture_default_str();
   command->add_option("--seeds", options->seeds, "how many, counted up from the first")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000'000}))

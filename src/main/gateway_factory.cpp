@@ -1,12 +1,12 @@
 #include "main/gateway_factory.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "adapters/gateway_http/http_gateway.h"
+#include "cli/child_process.h"
 #include "domain/check.h"
 #include "domain/error_code.h"
 #include "gateway/sandbox_gateway.h"
@@ -19,16 +19,15 @@ namespace fs = std::filesystem;
 /// The sandbox in process; tells once when it can act no more.
 class WatchedSandbox final : public ports::PaymentGateway {
  public:
-  WatchedSandbox(std::unique_ptr<gateway::SandboxGateway> sandbox, std::string own_directory,
+  WatchedSandbox(std::unique_ptr<gateway::SandboxGateway> sandbox,
+                 std::unique_ptr<cli::TemporaryDirectory> own_directory,
                  std::function<void()> failed, ports::Log& log)
       : sandbox_(std::move(sandbox)),
         own_directory_(std::move(own_directory)),
         failed_(std::move(failed)),
         log_(log) {}
   ~WatchedSandbox() override {
-    sandbox_.reset();
-    std::error_code ignored;
-    if (!own_directory_.empty()) fs::remove_all(own_directory_, ignored);
+    sandbox_.reset();  // before its directory goes
   }
   WatchedSandbox(const WatchedSandbox&) = delete;
   WatchedSandbox& operator=(const WatchedSandbox&) = delete;
@@ -49,7 +48,7 @@ class WatchedSandbox final : public ports::PaymentGateway {
 
  private:
   std::unique_ptr<gateway::SandboxGateway> sandbox_;
-  std::string own_directory_;
+  std::unique_ptr<cli::TemporaryDirectory> own_directory_;
   std::function<void()> failed_;
   ports::Log& log_;
   bool told_ = false;
@@ -67,11 +66,10 @@ class AbsentGateway final : public ports::PaymentGateway {
 
 std::unique_ptr<ports::PaymentGateway> open_sandbox(std::string ledger_path, GatewayHooks hooks,
                                                     ports::Log& log) {
-  std::string own_directory;
+  std::unique_ptr<cli::TemporaryDirectory> own_directory;
   if (ledger_path.empty()) {
-    own_directory = (fs::temp_directory_path() / "penstock-ledger-XXXXXX").string();
-    if (::mkdtemp(own_directory.data()) == nullptr) own_directory.clear();
-    ledger_path = own_directory + "/sandbox-ledger.jsonl";
+    own_directory = std::make_unique<cli::TemporaryDirectory>();
+    ledger_path = own_directory->path() + "/sandbox-ledger.jsonl";
   } else {
     std::error_code ignored;
     fs::create_directories(fs::path(ledger_path).parent_path(), ignored);

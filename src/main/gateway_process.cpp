@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "gateway/gateway_server.h"
+#include "main/end_guard.h"
 #include "main/version.h"
 #include "net/descriptor_limit.h"
 
@@ -12,6 +13,7 @@ namespace penstock::main {
 cli::ExitCode run_gateway(const GatewayProcessOptions& options, system::StopSignals& signals,
                           ports::Log& log) {
   net::raise_descriptor_limit();
+  EndGuard end(log);
   std::atomic<bool> failed{false};
   gateway::GatewayServer server(
       {.address = options.listen.address,
@@ -38,6 +40,7 @@ cli::ExitCode run_gateway(const GatewayProcessOptions& options, system::StopSign
   while (!failed && signals.wait() != system::StopCause::signal) {
   }
   signals.exit_on_next();
+  end.begin(kEndMargin);
   server.stop();
   if (!failed) log.write(ports::LogLevel::info, "gateway stopped", {});
   return failed ? cli::ExitCode::failed : cli::ExitCode::done;

@@ -85,6 +85,11 @@ void PipelineThread::drain() {
   wake();
 }
 
+void PipelineThread::end_waits() {
+  end_of_waits_asked_ = true;
+  wake();
+}
+
 void PipelineThread::stop() {
   {
     std::lock_guard const lock(mutex_);
@@ -107,6 +112,7 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
   Phase starting = Phase::starting;
   phase_.compare_exchange_strong(starting, drain_asked_.load() ? Phase::draining : Phase::running);
   bool drain_told = false;
+  bool waits_ended = false;
   while (true) {
     {
       std::lock_guard const lock(mutex_);
@@ -119,6 +125,7 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
       woken_ = false;
     }
     if (drain_asked_.load() && !std::exchange(drain_told, true)) pipeline.drain();
+    if (end_of_waits_asked_.load() && !std::exchange(waits_ended, true)) pipeline.end_waits();
     hand_over(pipeline);
     domain::Now const now = clock_->now();
     do_chore(now);

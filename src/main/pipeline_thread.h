@@ -56,13 +56,20 @@ class PipelineThread final : public pipeline::Intake {
   }
 
   void submit(pipeline::Request request) override;
-  bool ready() const override { return phase_.load() == Phase::running && has_store(); }
+  bool ready() const override {
+    return phase_.load() == Phase::running && !leaving_.load() && has_store();
+  }
 
   /// A peer's reply is ready: the thread is to look at once. Any thread; cheap.
   void wake();
 
+  /// From now on it is not ready, so that balancers send their clients elsewhere; everything is
+  /// served as before.
+  void leave() { leaving_ = true; }
   /// From now on new orders are refused with `draining`; what is in flight goes on.
   void drain();
+  /// Answers who waits for an order's end with how it is by now.
+  void end_waits();
   /// Whether, since drain, nothing is pending or in flight.
   bool drained() const { return drained_.load(); }
 
@@ -90,7 +97,9 @@ class PipelineThread final : public pipeline::Intake {
   std::function<void(domain::Now)> chore_;
   std::function<bool()> reachable_;
   std::atomic<Phase> phase_{Phase::starting};
+  std::atomic<bool> leaving_{false};
   std::atomic<bool> drain_asked_{false};
+  std::atomic<bool> end_of_waits_asked_{false};
   std::atomic<bool> drained_{false};
 
   mutable std::mutex mutex_;  ///< guards what follows it, up to the thread's own

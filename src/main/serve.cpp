@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "adapters/system/process_start.h"
 #include "adapters/system/process_usage.h"
 #include "adapters/system/receipt_files.h"
 #include "adapters/system/system_random.h"
@@ -17,8 +18,10 @@
 #include "api/router.h"
 #include "domain/error_code.h"
 #include "main/demo_catalog.h"
+#include "main/end_guard.h"
 #include "main/gateway_factory.h"
 #include "main/pipeline_thread.h"
+#include "main/setting_table.h"
 #include "main/store_factory.h"
 #include "main/version.h"
 #include "net/descriptor_limit.h"
@@ -32,6 +35,13 @@ using std::chrono::milliseconds;
 
 /// After the pipeline is idle, how long answers may take to leave.
 constexpr milliseconds kLastAnswers{1'000};
+/// How long clients may keep their connections once they are told that these end.
+constexpr milliseconds kParting{2'000};
+/// Threads of all parts together, with room to spare.
+constexpr std::size_t kThreads = 32;
+/// Descriptors of the store, the log and the peers, besides those of clients.
+constexpr std::size_t kOwnDescriptors = 256;
+constexpr std::size_t kLeastDescriptors = 64;
 constexpr milliseconds kLook{5};
 /// Once the drain is over, how long a peer of the store may still keep the process waiting.
 constexpr milliseconds kLastWaits{2'000};
@@ -44,7 +54,7 @@ std::string_view kind_of(const StoreChoice& store) {
 }
 
 std::string kind_of(const GatewayChoice& gateway) {
-  if (const auto* const url = std::get_if<GatewayUrl>(&gateway)) return url->url;
+  if (const auto* const url = std::get_if<GatewayUrl>(&gateway)) return shown_url(url->url);
   return std::holds_alternative<NoGateway>(gateway) ? "none" : "sandbox";
 }
 
@@ -79,7 +89,10 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   cli::ExitCode run() {
-    bool const stopped = open() && begin() && wait_for_stop() && drain();
+    bool const asked = open() && begin() && wait_for_stop();
+    end_guard_.begin(kEndMargin + (asked ? options_.shutdown_delay + options_.drain
+                                         : std::chrono::seconds::zero()));
+    bool const stopped = asked && drain();
     take_down();
     bool const closed = store_ != nullptr && !has_failed() && close_store();
     if (stopped && closed) log_.write(ports::LogLevel::info, "stopped", {});
@@ -239,26 +252,46 @@ class Server {
     return false;
   }
 
+  /// For balancers: says that it is not ready while it serves as before, then parts from those who
+  /// are still connected.
+  void leave() {
+    log_.write(ports::LogLevel::info, "leaving", {{"seconds", options_.shutdown_delay.count()}});
+    pipeline_.leave();
+    wait_until(Clock::now() + options_.shutdown_delay, [] { return false; });
+    if (http_ == nullptr) return;
+    http_->stop_accepting();
+    wait_until(Clock::now() + kParting, [this] { return http_->connections() == 0; });
+  }
+
+  /// Whether `holds` came true before `deadline`, and before anything failed.
+  template <typename Condition>
+  bool wait_until(Clock::time_point deadline, Condition holds) {
+    while (!holds()) {
+      if (has_failed() || Clock::now() >= deadline) return false;
+      signals_.wait(kLook);
+    }
+    return true;
+  }
+
   /// False where something failed on the way. Time being up is no failure: what is in flight is
   /// resumed at the next start.
   bool drain() {
     signals_.exit_on_next();
+    if (options_.shutdown_delay.count() > 0) leave();
     log_.write(ports::LogLevel::info, "draining", {{"seconds", options_.drain.count()}});
     pipeline_.drain();
-    auto deadline = Clock::now() + options_.drain;
-    bool drained = false;
-    while (Clock::now() < deadline && !has_failed()) {
-      if (!drained && pipeline_.drained()) {
-        drained = true;
-        deadline = std::min(deadline, Clock::now() + kLastAnswers);
-      }
-      if (drained && (http_ == nullptr || http_->requests_in_flight() == 0)) break;
-      signals_.wait(kLook);
-    }
-    if (!drained && !has_failed()) {
+    if (http_ != nullptr) http_->begin_close();
+    bool const drained =
+        wait_until(Clock::now() + options_.drain, [this] { return pipeline_.drained(); });
+    if (has_failed()) return false;
+    if (!drained) {
       log_.write(ports::LogLevel::warning,
                  "the drain time is up; what is in flight is resumed at the next start", {});
     }
+    pipeline_.end_waits();
+    if (http_ == nullptr) return true;
+    http_->stop_accepting();
+    wait_until(Clock::now() + kLastAnswers, [this] { return http_->requests_in_flight() == 0; });
     return !has_failed();
   }
 
@@ -282,6 +315,7 @@ class Server {
   system::StopSignals& signals_;
   ports::Clock& clock_;
   ports::Log& log_;
+  EndGuard end_guard_{log_};     ///< first, so that it bounds the end of all others
   system::SystemRandom random_;  ///< the pipeline's
   std::atomic<bool> gateway_failed_{false};
   std::unique_ptr<OpenStore> store_;
@@ -299,7 +333,22 @@ class Server {
 
 cli::ExitCode serve(const ServeOptions& options, system::StopSignals& signals, ports::Clock& clock,
                     ports::Log& log) {
-  net::raise_descriptor_limit();
+  std::size_t const descriptors = net::raise_descriptor_limit();
+  if (descriptors < kLeastDescriptors) {
+    log.write(ports::LogLevel::error,
+              "too few files may be open; raise ulimit -n to 64 at the very least",
+              {{"limit", descriptors}, {"least", kLeastDescriptors}});
+    return cli::ExitCode::failed;
+  }
+  if (options.listen && descriptors < options.max_connections + kOwnDescriptors) {
+    log.write(ports::LogLevel::warning,
+              "fewer files may be open than max-connections needs; clients beyond that are refused",
+              {{"limit", descriptors}, {"wanted", options.max_connections + kOwnDescriptors}});
+  }
+  if (auto const threads = system::can_start_threads(kThreads + options.http_threads); !threads) {
+    log.write(ports::LogLevel::error, "the process cannot start", {{"detail", threads.error()}});
+    return cli::ExitCode::failed;
+  }
   return Server(options, signals, clock, log).run();
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "adapters/system/json_log.h"
+#include "net/redaction.h"
 #include "net/url.h"
 
 namespace penstock::main {
@@ -63,22 +64,6 @@ bool is_url(const std::string& text) {
   return net::parse_url(text).has_value();
 }
 
-std::expected<StoreChoice, std::string> store_choice(const Settings& settings) {
-  const std::string& text = settings.text("store");
-  if (text.empty()) return RocksStore{settings.text("data") + "/store"};
-  if (text == "memory:") return MemoryOnly{};
-  constexpr std::string_view kRocks = "rocksdb:";
-  if (text.starts_with(kRocks) && text.size() > kRocks.size()) {
-    return RocksStore{text.substr(kRocks.size())};
-  }
-  if (is_database_url(text)) return SharedDatabase{text};
-  if (text.starts_with("aws:")) {
-    return std::unexpected(fmt::format("--store {}: this store is not in this build", text));
-  }
-  return std::unexpected(
-      fmt::format("--store {}: needs rocksdb:DIR, postgres://... or memory:", text));
-}
-
 std::expected<GatewayChoice, std::string> gateway_choice(const Settings& settings,
                                                          const ServeOptions& options) {
   const std::string& text = settings.text("gateway");
@@ -93,7 +78,8 @@ std::expected<GatewayChoice, std::string> gateway_choice(const Settings& setting
     return SandboxInProcess{lasting ? settings.text("data") + "/sandbox-ledger.jsonl" : ""};
   }
   if (is_url(text)) return GatewayUrl{text};
-  return std::unexpected(fmt::format("--gateway {}: needs sandbox or an http(s) URL", text));
+  return std::unexpected(fmt::format(
+      "--gateway {}: needs sandbox or an http(s) URL without user information", shown_url(text)));
 }
 
 std::optional<std::string> why_no_worker(const ServeOptions& options) {
@@ -120,7 +106,8 @@ std::optional<std::string> why_not_together(const ServeOptions& options) {
         options.listen->str());
   }
   if (!options.fulfiller_hook.empty() && !is_url(options.fulfiller_hook)) {
-    return fmt::format("--fulfiller-hook {}: needs an http(s) URL", options.fulfiller_hook);
+    return fmt::format("--fulfiller-hook {}: needs an http(s) URL without user information",
+                       shown_url(options.fulfiller_hook));
   }
   if (options.saga.backoff.base > options.saga.backoff.cap) {
     return "--retry-base is longer than --retry-cap";
@@ -171,6 +158,38 @@ bool is_database_url(std::string_view store) {
   return store.starts_with("postgres://") || store.starts_with("postgresql://");
 }
 
+std::expected<StoreChoice, std::string> parse_store(std::string_view text,
+                                                    std::string_view data_directory) {
+  if (text.empty()) return RocksStore{std::string(data_directory) + "/store"};
+  if (text == "memory:") return MemoryOnly{};
+  constexpr std::string_view kRocks = "rocksdb:";
+  if (text.starts_with(kRocks) && text.size() > kRocks.size()) {
+    return RocksStore{std::string(text.substr(kRocks.size()))};
+  }
+  constexpr std::string_view kHidden = "://********";
+  auto const refuse = [text](std::string_view why) {
+    return std::unexpected(fmt::format("--store {}: {}", shown_url(text), why));
+  };
+  if (net::is_masked(text)) {
+    return refuse("is what --print-config shows in place of the value; give the value itself");
+  }
+  if (is_database_url(text)) {
+    auto const plain = net::percent_decode(text);
+    if (!plain || plain->find('\0') != std::string::npos) {
+      return refuse(
+          "a '%' in it is not followed by two hexadecimal digits; in a password write %25 for it");
+    }
+    if (net::redacted(text).ends_with(kHidden) || std::ranges::count(text, '@') > 1) {
+      return refuse(
+          "is not a well-formed URL; in a name or a password / ? # @ : are written %2F %3F %23 %40 "
+          "%3A");
+    }
+    return SharedDatabase{std::string(text)};
+  }
+  if (text.starts_with("aws:")) return refuse("this store is not in this build");
+  return refuse("needs rocksdb:DIR, postgres://... or memory:");
+}
+
 std::optional<pipeline::Stages> parse_stages(std::string_view text) {
   if (text == "all") return pipeline::Stages{};
   pipeline::Stages stages = kNoStages;
@@ -209,7 +228,7 @@ std::expected<ServeOptions, std::string> place_of(const Settings& settings, Role
           settings.text("listen")));
     }
   }
-  auto store = store_choice(settings);
+  auto store = parse_store(settings.text("store"), settings.text("data"));
   if (!store) return std::unexpected(store.error());
   options.store = *std::move(store);
   auto const stages = parse_stages(settings.text("stages"));
@@ -265,6 +284,7 @@ std::expected<ServeOptions, std::string> serve_options(const Settings& settings,
       .weight = 1,
       .webhook = std::nullopt};
   options.max_active = count("max-active");
+  options.shutdown_delay = std::chrono::seconds(settings.integer("shutdown-delay"));
   options.drain = std::chrono::seconds(settings.integer("drain-seconds"));
   if (settings.on("accept-clock")) options.clock = ClockTrust::accepted;
   options.http_threads = count("http-threads");

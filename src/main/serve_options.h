@@ -76,6 +76,7 @@ struct ServeOptions {
   DemoCatalog demo_catalog = DemoCatalog::left_out;
   domain::Contract default_contract;
   std::size_t max_active = 0;
+  std::chrono::seconds shutdown_delay{};
   std::chrono::seconds drain{};
   ClockTrust clock = ClockTrust::checked;
   std::size_t http_threads = 1;
@@ -92,6 +93,12 @@ std::string to_string(const pipeline::Stages& stages);
 
 /// Whether `store` is a database's URL: postgres://... or postgresql://...
 bool is_database_url(std::string_view store);
+
+/// Reads what --store and PENSTOCK_STORE say, for every command that takes a store: rocksdb:DIR,
+/// postgres://..., memory:, or "" for RocksDB in `data_directory`. The error is a sentence for the
+/// operator without anything secret.
+std::expected<StoreChoice, std::string> parse_store(std::string_view text,
+                                                    std::string_view data_directory);
 
 /// The error is a sentence for the operator; it is wrong use (exit code 2). A worker listens only
 /// where it is told to.

@@ -11,6 +11,7 @@
 
 #include "domain/limits.h"
 #include "domain/token_bucket.h"
+#include "net/redaction.h"
 
 namespace penstock::main {
 namespace {
@@ -25,10 +26,11 @@ constexpr std::array kTable{
                .standard = "127.0.0.1:9000",
                .value = "ADDR:PORT",
                .help = "where to serve; loopback only unless an admin key is set"},
-    SettingRow{.name = "admin-key",
-               .value = "KEY",
-               .help = "the first admin key; without one the server is open",
-               .secrecy = Secrecy::secret},
+    SettingRow{
+        .name = "admin-key",
+        .value = "KEY",
+        .help = "the first admin key, at least 24 characters; without one the server is open",
+        .secrecy = Secrecy::secret},
     SettingRow{.name = "data",
                .standard = "./penstock-data",
                .value = "DIR",
@@ -65,7 +67,8 @@ constexpr std::array kTable{
     SettingRow{.name = "gateway",
                .standard = "sandbox",
                .value = "sandbox|URL",
-               .help = "the payment gateway: in process, or its base URL"},
+               .help = "the payment gateway: in process, or its base URL",
+               .secrecy = Secrecy::password_in_url},
     SettingRow{.name = "gateway-timeout",
                .kind = SettingKind::duration,
                .standard = "30s",
@@ -89,7 +92,8 @@ constexpr std::array kTable{
                .most = limits::kMaxInFlight},
     SettingRow{.name = "fulfiller-hook",
                .value = "URL",
-               .help = "who accepts or refuses charged orders; empty: every order is accepted"},
+               .help = "who accepts or refuses charged orders; empty: every order is accepted",
+               .secrecy = Secrecy::password_in_url},
     SettingRow{
         .name = "receipts", .value = "DIR", .help = "copies of receipts as files; empty: none"},
     SettingRow{.name = "webhook-allow-private",
@@ -124,6 +128,14 @@ constexpr std::array kTable{
                .standard = "30",
                .value = "N",
                .help = "how long SIGTERM waits for what is in flight",
+               .least = 0,
+               .most = 3600},
+    SettingRow{.name = "shutdown-delay",
+               .kind = SettingKind::integer,
+               .standard = "0",
+               .value = "N",
+               .help = "seconds that SIGTERM serves on with /readyz at 503, before it drains: for "
+                       "balancers",
                .least = 0,
                .most = 3600},
     SettingRow{.name = "dead-letter-hold",
@@ -184,6 +196,41 @@ constexpr std::array kTable{
                .choices = "debug|info|warning|error"},
 };
 
+bool is_control(char letter) {
+  auto const code = static_cast<unsigned char>(letter);
+  return code < 0x20 || code == 0x7F;
+}
+
+bool is_key_letter(char letter) {
+  return letter > ' ' && letter < '\x7F';
+}
+
+std::optional<std::string> why_no_key(std::string_view value) {
+  if (!std::ranges::all_of(value, is_key_letter)) {
+    return "needs printable ASCII without spaces, tabs or line ends";
+  }
+  if (value.size() < kLeastKeyBytes || value.size() > kMostKeyBytes) {
+    return fmt::format("needs {} to {} characters and has {}", kLeastKeyBytes, kMostKeyBytes,
+                       value.size());
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> why_no_text(const SettingRow& row, std::string_view value) {
+  if (value.empty()) {
+    if (row.standard.empty()) return std::nullopt;
+    return "needs a value";
+  }
+  if (row.secrecy != Secrecy::shown && net::is_masked(value)) {
+    return "is what --print-config shows in place of the value; give the value itself";
+  }
+  if (row.secrecy == Secrecy::secret) return why_no_key(value);
+  if (std::ranges::any_of(value, is_control)) {
+    return "needs text without line ends, tabs or other control characters";
+  }
+  return std::nullopt;
+}
+
 bool is_choice(std::string_view choices, std::string_view value) {
   while (!choices.empty()) {
     std::size_t const end = choices.find('|');
@@ -236,7 +283,7 @@ std::string environment_name(const SettingRow& row) {
 std::optional<std::string> why_invalid(const SettingRow& row, std::string_view value) {
   switch (row.kind) {
     case SettingKind::text:
-      return std::nullopt;
+      return why_no_text(row, value);
     case SettingKind::on_off:
       if (value == "true" || value == "false") return std::nullopt;
       return "needs true or false";
@@ -252,6 +299,12 @@ std::optional<std::string> why_invalid(const SettingRow& row, std::string_view v
       return fmt::format("needs one of {}", row.choices);
   }
   return std::nullopt;
+}
+
+std::string shown_url(std::string_view text) {
+  bool const is_plain = text == "sandbox" || text == "memory:" || text.starts_with("rocksdb:");
+  bool const is_url = text.find("://") != std::string_view::npos;
+  return is_plain && !is_url ? std::string(text) : net::redacted(text);
 }
 
 std::optional<domain::Duration> parse_duration(std::string_view text) {

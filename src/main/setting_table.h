@@ -24,9 +24,13 @@ enum class SettingKind : std::uint8_t {
 /// Whether the value may be shown, and stand on a command line that others can read.
 enum class Secrecy : std::uint8_t {
   shown,
-  password_in_url,  ///< shown without it; better in the environment or a password file
-  secret,
+  password_in_url,  ///< shown without it (shown_url); better in the environment or a password file
+  secret,           ///< a key: kLeastKeyBytes or more of printable ASCII without spaces
 };
+
+/// Shorter keys can be guessed.
+inline constexpr std::size_t kLeastKeyBytes = 24;
+inline constexpr std::size_t kMostKeyBytes = 512;
 
 struct SettingRow {
   std::string_view name;  ///< "drain-seconds": the flag without its dashes, and the file's key
@@ -49,6 +53,10 @@ std::string environment_name(const SettingRow& row);
 
 /// Why `value` is not one of the row's; nothing if it is.
 std::optional<std::string> why_invalid(const SettingRow& row, std::string_view value);
+
+/// The value of a setting that may hold a URL as it may be printed and logged: "sandbox",
+/// "rocksdb:DIR" and "memory:" as they are, anything else by net::redacted.
+std::string shown_url(std::string_view text);
 
 /// Reads "250ms", "30s", "24h", "30" (seconds); nothing if malformed, negative or above a hundred
 /// years.

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "domain/check.h"
+#include "main/nearest_name.h"
+#include "net/redaction.h"
 
 namespace penstock::main {
 namespace {
@@ -28,27 +31,9 @@ std::string quoted(std::string_view text) {
   return out += '"';
 }
 
-constexpr std::string_view kMask = "********";
-
-/// A database's URL without the password that it may carry: "postgres://user:********@host/name".
-std::string without_password(std::string url) {
-  constexpr std::string_view kParameter = "password=";
-  if (std::size_t const at = url.find(kParameter); at != std::string::npos) {
-    std::size_t const from = at + kParameter.size();
-    std::size_t const end = std::min(url.find('&', from), url.size());
-    url.replace(from, end - from, kMask);
-  }
-  std::size_t const scheme = url.find("://");
-  if (scheme == std::string::npos) return url;
-  std::size_t const at = url.find('@', scheme);
-  std::size_t const colon = url.find(':', scheme + 3);
-  if (at == std::string::npos || colon >= at) return url;
-  return url.replace(colon + 1, at - colon - 1, kMask);
-}
-
 std::string shown(const SettingRow& row, const std::string& text) {
-  if (row.secrecy == Secrecy::secret && !text.empty()) return "\"********\"";
-  if (row.secrecy == Secrecy::password_in_url) return quoted(without_password(text));
+  if (row.secrecy == Secrecy::secret) return quoted(text.empty() ? "" : net::kMask);
+  if (row.secrecy == Secrecy::password_in_url) return quoted(shown_url(text));
   if (row.kind == SettingKind::on_off) return text;
   if (row.kind == SettingKind::integer) {
     // "010" is taken from a flag, but TOML has no leading zeros.
@@ -59,12 +44,44 @@ std::string shown(const SettingRow& row, const std::string& text) {
   return quoted(text);
 }
 
+std::vector<std::string> variable_names() {
+  std::vector<std::string> names;
+  for (const SettingRow& row : setting_table()) names.push_back(environment_name(row));
+  return names;
+}
+
+std::vector<std::string> setting_names() {
+  std::vector<std::string> names;
+  for (const SettingRow& row : setting_table()) names.emplace_back(row.name);
+  return names;
+}
+
+/// "PENSTOCK_SERVICE_HOST", "PENSTOCK_PORT", "PENSTOCK_WEB_PORT_9000_TCP_ADDR": Kubernetes tells
+/// every container of a namespace about a service "penstock", and Docker's links do the same.
+bool is_of_a_service(std::string_view name) {
+  return name.ends_with("_SERVICE_HOST") || name.find("_SERVICE_PORT") != std::string_view::npos ||
+         name.ends_with("_PORT") || name.find("_TCP") != std::string_view::npos ||
+         name.find("_UDP") != std::string_view::npos;
+}
+
 }  // namespace
+
+std::optional<std::string> why_unknown_variable(std::span<const std::string> names) {
+  constexpr std::string_view kPrefix = "PENSTOCK_";
+  std::vector<std::string> const known = variable_names();
+  for (const std::string& name : names) {
+    if (!name.starts_with(kPrefix) || is_of_a_service(name)) continue;
+    if (std::ranges::find(known, name) != known.end()) continue;
+    return fmt::format("environment {}: there is no such setting{}", name, suggestion(name, known));
+  }
+  return std::nullopt;
+}
 
 std::expected<Settings, std::string> Settings::resolve(const SettingSources& sources) {
   for (auto const& [name, text] : sources.file) {
     if (find_setting(name) == nullptr) {
-      return std::unexpected(fmt::format("{}: unknown setting {}", sources.file_name, name));
+      return std::unexpected(fmt::format("{}: unknown setting {}{}", sources.file_name, name,
+                                         suggestion(name, setting_names())));
     }
   }
   Settings settings;
@@ -77,6 +94,10 @@ std::expected<Settings, std::string> Settings::resolve(const SettingSources& sou
     }
     std::string const variable = environment_name(row);
     if (auto found = sources.environment ? sources.environment(variable) : std::nullopt) {
+      if (found->empty()) {
+        return std::unexpected(fmt::format(
+            "environment {}: is set and empty; unset it, or give it a value", variable));
+      }
       value = {.text = *std::move(found),
                .source = SettingSource::environment,
                .origin = fmt::format("environment {}", variable)};
@@ -86,7 +107,12 @@ std::expected<Settings, std::string> Settings::resolve(const SettingSources& sou
                .source = SettingSource::flag,
                .origin = fmt::format("flag --{}", row.name)};
     }
-    if (auto const why = why_invalid(row, value.text)) {
+    auto why = why_invalid(row, value.text);
+    if (!why && row.secrecy == Secrecy::secret && value.text.empty() &&
+        value.source != SettingSource::standard) {
+      why = "is empty; leave it out for none";
+    }
+    if (why) {
       return std::unexpected(
           fmt::format("{}: {} {} (is {})", value.origin, row.name, *why, shown(row, value.text)));
     }
@@ -137,6 +163,10 @@ std::string Settings::print() const {
   std::string out;
   for (const SettingRow& row : setting_table()) {
     const Value& found = value(row.name);
+    if (row.secrecy == Secrecy::secret && found.text.empty()) {
+      out += fmt::format("# {} is not set\n", row.name);
+      continue;
+    }
     out += fmt::format("{} = {}  # {}\n", row.name, shown(row, found.text), found.origin);
   }
   return out;

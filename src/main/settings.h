@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,11 @@ struct SettingSources {
   std::string file_name{};  ///< for messages and --print-config
 };
 
+/// Whether one of these names of environment variables begins like a setting's and is none; what
+/// others put there (Kubernetes and Docker for a service of this name) does not count. The answer
+/// is a sentence for the operator.
+std::optional<std::string> why_unknown_variable(std::span<const std::string> names);
+
 /// The settings in force, each valid for its row and with its source. Asking for a name that is not
 /// in the table, or for a value of another kind, is a bug and stops the process.
 class Settings {
@@ -45,7 +51,7 @@ class Settings {
   SettingSource source(std::string_view name) const;
 
   /// The settings as a TOML file that gives the same ones, each line with its source; secrets are
-  /// masked.
+  /// masked, and a mask that is read back is refused.
   std::string print() const;
 
  private:

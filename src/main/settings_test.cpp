@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -59,7 +60,7 @@ TEST(Settings, an_unknown_key_in_the_file_is_refused_by_its_name) {
   SettingSources const sources{.file = {{"drian-seconds", "3"}}, .file_name = "p.toml"};
   auto const settings = Settings::resolve(sources);
   ASSERT_FALSE(settings);
-  EXPECT_EQ(settings.error(), "p.toml: unknown setting drian-seconds");
+  EXPECT_EQ(settings.error(), "p.toml: unknown setting drian-seconds; did you mean drain-seconds?");
 }
 
 TEST(Settings, a_bad_value_is_refused_with_its_origin_and_what_is_needed) {
@@ -81,12 +82,64 @@ TEST(Settings, a_bad_value_is_refused_with_its_origin_and_what_is_needed) {
 }
 
 TEST(Settings, a_bad_secret_or_a_printed_one_is_never_shown) {
-  SettingSources sources = environment_of({{"PENSTOCK_ADMIN_KEY", "swordfish"}});
+  SettingSources sources =
+      environment_of({{"PENSTOCK_ADMIN_KEY", "swordfish-swordfish-swordfish"}});
   auto const settings = Settings::resolve(sources);
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->print().find("swordfish"), std::string::npos);
   EXPECT_NE(settings->print().find("admin-key = \"********\"  # environment PENSTOCK_ADMIN_KEY"),
             std::string::npos);
+}
+
+TEST(Settings, an_admin_key_is_long_and_of_plain_letters) {
+  for (const std::string& key :
+       {std::string("short"), std::string(23, 'k'), std::string(513, 'k'),
+        std::string(24, 'k') + "\n", std::string(24, 'k') + " x", std::string(24, 'k') + "\xe9",
+        std::string("********"), std::string(24, '*')}) {
+    auto const settings = Settings::resolve(environment_of({{"PENSTOCK_ADMIN_KEY", key}}));
+    ASSERT_FALSE(settings) << key;
+    EXPECT_TRUE(settings.error().starts_with("environment PENSTOCK_ADMIN_KEY")) << settings.error();
+    EXPECT_EQ(settings.error().find(std::string(20, 'k')), std::string::npos);
+  }
+  EXPECT_TRUE(Settings::resolve(environment_of({{"PENSTOCK_ADMIN_KEY", std::string(24, 'k')}})));
+  EXPECT_FALSE(Settings::resolve({.file = {{"admin-key", ""}}}));
+}
+
+TEST(Settings, a_variable_that_is_set_and_empty_is_refused) {
+  for (const SettingRow& row : setting_table()) {
+    auto const settings = Settings::resolve(environment_of({{environment_name(row), ""}}));
+    ASSERT_FALSE(settings) << row.name;
+    EXPECT_EQ(settings.error(), "environment " + environment_name(row) +
+                                    ": is set and empty; unset it, or give it a value");
+  }
+}
+
+TEST(Settings, an_unknown_variable_is_refused_with_the_nearest_name) {
+  auto const why = [](const std::string& name) {
+    return why_unknown_variable(std::vector<std::string>{"PATH", "PENSTOCK_DATA", name});
+  };
+  EXPECT_EQ(why("PENSTOCK_ADMINKEY"),
+            "environment PENSTOCK_ADMINKEY: there is no such setting; did you mean "
+            "PENSTOCK_ADMIN_KEY?");
+  EXPECT_EQ(why("PENSTOCK_XYZZY"), "environment PENSTOCK_XYZZY: there is no such setting");
+  for (const char* name : {"PENSTOCK", "PENSTOCK_STORE", "MY_PENSTOCK_X", "PENSTOCK_PORT",
+                           "PENSTOCK_SERVICE_HOST", "PENSTOCK_SERVICE_PORT_HTTP",
+                           "PENSTOCK_WEB_SERVICE_HOST", "PENSTOCK_PORT_9000_TCP_PROTO"}) {
+    EXPECT_FALSE(why(name)) << name;
+  }
+  // Nothing that is a setting is taken for a service's.
+  for (const SettingRow& row : setting_table()) {
+    EXPECT_TRUE(why(environment_name(row) + "X")) << row.name;
+  }
+}
+
+TEST(Settings, a_mask_that_is_read_back_is_refused) {
+  for (const SettingRow& row : setting_table()) {
+    if (row.secrecy == Secrecy::shown) continue;
+    auto const options = options_of({{std::string(row.name), "postgres://********@h/********"}});
+    ASSERT_FALSE(options) << row.name;
+    EXPECT_NE(options.error().find("in place of the value"), std::string::npos) << options.error();
+  }
 }
 
 TEST(Settings, durations_are_read_with_their_units) {
@@ -105,7 +158,8 @@ TEST(Settings, durations_are_read_with_their_units) {
 TEST(ServeOptions, without_a_key_only_loopback_is_served) {
   EXPECT_FALSE(options_of({{"listen", "0.0.0.0:9000"}}));
   EXPECT_FALSE(options_of({{"listen", "[::]:9000"}}));
-  EXPECT_TRUE(options_of({{"listen", "0.0.0.0:9000"}}, {{"PENSTOCK_ADMIN_KEY", "k"}}));
+  EXPECT_TRUE(
+      options_of({{"listen", "0.0.0.0:9000"}}, {{"PENSTOCK_ADMIN_KEY", std::string(24, 'k')}}));
   EXPECT_TRUE(options_of({{"listen", "127.9.9.9:0"}}));
   EXPECT_TRUE(options_of({{"listen", "[::1]:9000"}}));
   EXPECT_EQ(options_of({{"listen", "localhost:9000"}})->listen->address, "127.0.0.1");
@@ -193,8 +247,8 @@ TEST(Settings, a_password_in_the_stores_url_is_not_shown) {
     EXPECT_EQ(shown.find("hidden"), std::string::npos) << shown;
     EXPECT_NE(shown.find("********"), std::string::npos) << shown;
   }
-  auto const plain = Settings::resolve({.flags = {{"store", "postgres://u@h:5432/db"}}})->print();
-  EXPECT_NE(plain.find("store = \"postgres://u@h:5432/db\""), std::string::npos) << plain;
+  auto const plain = Settings::resolve({.flags = {{"store", "postgres://h:5432/db"}}})->print();
+  EXPECT_NE(plain.find("store = \"postgres://h:5432/db\""), std::string::npos) << plain;
 }
 
 class SettingsFile : public testing::Test {
@@ -233,6 +287,21 @@ TEST_F(SettingsFile, what_is_no_toml_or_no_setting_is_refused_with_the_files_nam
     EXPECT_NE(texts.error().find(path_.string()), std::string::npos) << texts.error();
   }
   EXPECT_FALSE(read_settings_file("/nowhere/at/all.toml"));
+}
+
+TEST_F(SettingsFile, what_is_no_toml_is_refused_without_its_text) {
+  for (const char* text : {"admin-key = \"CANARY", "admin-key = \"CANARY\" x",
+                           "admin-key = \"CANARY\"\nadmin-key = \"CANARY\""}) {
+    auto const texts = read(text);
+    ASSERT_FALSE(texts) << text;
+    EXPECT_EQ(texts.error().find("CANARY"), std::string::npos) << texts.error();
+    EXPECT_NE(texts.error().find("line "), std::string::npos) << texts.error();
+  }
+}
+
+TEST_F(SettingsFile, what_is_no_file_is_refused) {
+  EXPECT_NE(read_settings_file("/").error().find("it is a directory"), std::string::npos);
+  EXPECT_NE(read_settings_file("/dev/zero").error().find("longer than"), std::string::npos);
 }
 
 TEST_F(SettingsFile, what_print_shows_is_read_back_as_the_same_settings) {

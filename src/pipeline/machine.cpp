@@ -191,6 +191,9 @@ std::optional<Instant> Pipeline::next_due(Now now) const {
 void Pipeline::drain() {
   machine_->drain();
 }
+void Pipeline::end_waits() {
+  machine_->end_waits();
+}
 std::size_t Pipeline::waiting() const {
   return machine_->waiting();
 }

@@ -25,6 +25,10 @@ class Pipeline::Machine {
   void poll(domain::Now now);
   std::optional<domain::Instant> next_due(domain::Now now) const;
   void drain() { draining_ = true; }
+  void end_waits() {
+    waits_over_ = true;
+    waiters_.end_all();
+  }
   bool idle() const;
   std::optional<ports::StoreError> failure() const { return commits_.failure(); }
 
@@ -66,6 +70,7 @@ class Pipeline::Machine {
   RedriveQueue redrives_;
   std::deque<Request> requests_;
   bool draining_ = false;
+  bool waits_over_ = false;
 };
 
 }  // namespace penstock::pipeline

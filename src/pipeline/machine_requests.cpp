@@ -214,6 +214,7 @@ void Pipeline::Machine::handle(Redrive request, Now now) {
 }
 
 void Pipeline::Machine::handle(WaitForEnd request, Now) {
+  if (waits_over_) return request.done({});
   const auto order = read_order(parts_.reader, request.order);
   if (!order || is_terminal(order->status)) return request.done({});
   waiters_.add(std::move(request));

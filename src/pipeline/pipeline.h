@@ -77,6 +77,10 @@ class Pipeline {
   /// From now on new orders are refused with `draining`; what is in flight goes on.
   void drain();
 
+  /// Answers everybody who waits for an order's end, and from now on at once: nobody is kept
+  /// waiting by a process that ends.
+  void end_waits();
+
   /// True once nothing is pending or in flight (orders that wait for a retry may remain).
   bool idle() const;
 

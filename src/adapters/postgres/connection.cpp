@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "adapters/postgres/binary.h"
+#include "adapters/postgres/connection_url.h"
 #include "domain/check.h"
 
 namespace penstock::postgres_store {
@@ -112,6 +113,11 @@ std::expected<std::unique_ptr<Connection>, Failure> Connection::connect(
 
 std::expected<std::unique_ptr<Connection>, Failure> Connection::open(
     const ConnectionOptions& options, std::span<const Statement> statements) {
+  if (auto why = why_malformed(options.url)) {
+    Failure failure;
+    failure.detail = *std::move(why);
+    return std::unexpected(std::move(failure));
+  }
   auto connected = connect(options);
   if (!connected) return connected;
   std::unique_ptr<Connection> connection = *std::move(connected);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <system_error>
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -15,11 +16,21 @@
 namespace penstock::system {
 namespace {
 
+constexpr std::array kStopSignals{SIGTERM, SIGINT, SIGHUP};
+
+/// nohup(1) and shells that put a job into the background start a process with a signal ignored,
+/// and so it stays.
+bool is_ignored(int number) {
+  struct sigaction present{};
+  return ::sigaction(number, nullptr, &present) == 0 && present.sa_handler == SIG_IGN;
+}
+
 sigset_t stop_set() {
   sigset_t set;
   ::sigemptyset(&set);
-  ::sigaddset(&set, SIGTERM);
-  ::sigaddset(&set, SIGINT);
+  for (int const number : kStopSignals) {
+    if (!is_ignored(number)) ::sigaddset(&set, number);
+  }
   return set;
 }
 
@@ -32,12 +43,12 @@ void exit_now(int) {
 StopSignals::StopSignals() {
   sigset_t const set = stop_set();
   PENSTOCK_CHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0, "signals can be blocked");
-  struct sigaction ignore{};
-  ignore.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &ignore, nullptr);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   notification_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  PENSTOCK_CHECK(signals_ >= 0 && notification_ >= 0, "the process has a free descriptor");
+  if (signals_ < 0 || notification_ < 0) {
+    throw std::system_error(errno, std::generic_category(),
+                            "signals cannot be waited for; raise ulimit -n");
+  }
 }
 
 StopSignals::~StopSignals() {
@@ -75,9 +86,10 @@ void StopSignals::notify() const {
 void StopSignals::exit_on_next() {
   struct sigaction exit{};
   exit.sa_handler = exit_now;
-  ::sigaction(SIGTERM, &exit, nullptr);
-  ::sigaction(SIGINT, &exit, nullptr);
   sigset_t const set = stop_set();
+  for (int const number : kStopSignals) {
+    if (!is_ignored(number)) ::sigaction(number, &exit, nullptr);
+  }
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 

@@ -7,11 +7,12 @@ namespace penstock::system {
 
 enum class StopCause { signal, notified, timeout };
 
-/// SIGTERM and SIGINT as something to wait for. While it lives both are blocked in the thread that
-/// made it and in every thread started after that, so make it before the first thread. SIGPIPE is
-/// ignored from then on. One a process.
+/// SIGTERM, SIGINT and SIGHUP as something to wait for, except what was ignored from the start.
+/// While it lives they are blocked in the thread that made it and in every thread started after
+/// that, so make it before the first thread. One a process.
 class StopSignals {
  public:
+  /// Throws std::system_error where no descriptor is to be had.
   StopSignals();
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;

@@ -16,6 +16,26 @@ TEST(StopSignals, a_signal_ends_the_wait) {
   EXPECT_EQ(signals.wait(), StopCause::signal);
   ::kill(::getpid(), SIGINT);
   EXPECT_EQ(signals.wait(), StopCause::signal);
+  ::kill(::getpid(), SIGHUP);
+  EXPECT_EQ(signals.wait(), StopCause::signal);
+}
+
+TEST(StopSignals, what_nohup_ignores_stays_ignored) {
+  pid_t const child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::signal(SIGHUP, SIG_IGN);
+    StopSignals signals;
+    ::kill(::getpid(), SIGHUP);
+    bool const ignored = signals.wait(std::chrono::milliseconds(1)) == StopCause::timeout;
+    signals.exit_on_next();
+    ::kill(::getpid(), SIGHUP);
+    ::_exit(ignored ? 7 : 8);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 7);
 }
 
 TEST(StopSignals, a_notification_of_another_thread_ends_the_wait) {
