@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <libpq-fe.h>
+
 namespace penstock::postgres_store {
 namespace {
 
@@ -72,7 +74,7 @@ bool Failure::is_server_out_of_service() const {
   return sql_state != "57014" && is_one_of(std::string_view(sql_state).substr(0, 2), kClasses);
 }
 
-Failure failure_of_result(const PGresult& result) {
+Failure failure_of_result(const pg_result& result) {
   const auto field = [&](int code) -> std::string_view {
     const char* text = PQresultErrorField(&result, code);
     return text == nullptr ? std::string_view{} : std::string_view(text);

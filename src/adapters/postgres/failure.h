@@ -3,9 +3,9 @@
 #include <string>
 #include <string_view>
 
-#include <libpq-fe.h>
-
 #include "ports/order_store.h"
+
+struct pg_result;  // libpq's PGresult
 
 namespace penstock::postgres_store {
 
@@ -32,7 +32,7 @@ struct Failure {
 };
 
 /// A failure that the server told of with a result; `result` is one of an error.
-Failure failure_of_result(const PGresult& result);
+Failure failure_of_result(const pg_result& result);
 
 /// Why a connection could not be opened, from libpq's message for it in its verbose form: the
 /// SQLSTATE where the server told one.

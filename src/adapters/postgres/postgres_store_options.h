@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "adapters/postgres/failure.h"
 #include "adapters/postgres/last_call.h"
 #include "adapters/postgres/reachability.h"
 #include "domain/contract.h"
@@ -16,6 +15,8 @@
 #include "ports/order_store.h"
 
 namespace penstock::postgres_store {
+
+struct Failure;
 
 inline constexpr std::size_t kMaxNodeNameBytes = 40;
 /// Tenants that one claim takes orders of; the next claim goes on with the ones behind them.
