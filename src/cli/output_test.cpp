@@ -112,6 +112,26 @@ TEST(Explain, an_unknown_code_fails_and_names_codes_that_are_near) {
   EXPECT_NE(complaints.str().find("quota-exceeded"), std::string::npos);
 }
 
+TEST(Present, what_is_no_answer_of_penstock_is_refused_and_not_shown) {
+  for (const char* body :
+       {"<html>CANARY</html>", "", "[]", R"({"message":"CANARY"})", R"({"orders":"CANARY"})"}) {
+    for (OutputForm const form : {OutputForm::text, OutputForm::json}) {
+      std::ostringstream out;
+      std::ostringstream complaints;
+      ServerAnswer answer;
+      answer.status = 200;
+      answer.body = body;
+      EXPECT_EQ(present(answer, {.list = "orders", .columns = {"order_id"}},
+                        {.form = form, .out = out, .complaints = complaints}),
+                ExitCode::failed)
+          << body;
+      EXPECT_EQ(out.str(), "");
+      EXPECT_NE(complaints.str().find("Penstock server"), std::string::npos);
+      EXPECT_EQ(complaints.str().find("CANARY"), std::string::npos);
+    }
+  }
+}
+
 TEST(PrintAudit, the_exit_code_is_the_verdict_in_both_forms) {
   checker::Report report;
   report.orders = 3;

@@ -102,6 +102,75 @@ class Shutdown(harness.ProgramTest):
             self.assertIn(server.wait(), (0, -signal.SIGTERM))
         self.ground.server()
 
+    def test_sighup_is_the_same_as_sigterm(self):
+        server = self.ground.server()
+        server.signal(signal.SIGHUP)
+        self.assertEqual(server.wait(), 0)
+        self.assertIn("draining", server.log())
+
+    def test_while_it_leaves_everything_is_served_and_readyz_says_503(self):
+        server = self.ground.server("--demo-catalog", "--shutdown-delay", "3600")
+        client = server.client()
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: client.get("/readyz").status == 503, "it says that it leaves")
+        order_id = client.place(order_body()).json()["order_id"]
+        self.assertEqual(client.ended(order_id)["status"], "fulfilled")
+        with contextlib.closing(server.client()) as another:
+            reply = another.place(order_body())
+            self.assertNotEqual(reply.headers.get("connection"), "close")
+            self.assertEqual(another.get("/healthz").status, 200)
+        client.close()
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+        self.ground.check()
+
+    def test_then_answers_say_close_and_the_listener_goes(self):
+        server = self.ground.server("--demo-catalog", "--shutdown-delay", "1",
+                                    "--drain-seconds", "120")
+        client = server.client()
+        client.place(order_body(method="pm_delay_5000"))
+        server.signal(signal.SIGTERM)
+
+        def says_close():
+            reply = client.get("/healthz")
+            self.assertEqual(reply.status, 200)
+            return reply.headers.get("connection") == "close"
+        wait_until(says_close, "an answer says close")
+
+        def is_gone():
+            try:
+                with contextlib.closing(server.client()) as late:
+                    late.get("/healthz")
+            except Client.LOST:
+                return True
+            return False
+        wait_until(is_gone, "the listener is gone")
+        self.assertEqual(server.wait(), 0)
+        self.ground.check()
+
+    def test_who_waits_is_told_how_the_order_is_at_the_end(self):
+        # Nobody charges, so the order does not end.
+        server = self.ground.server("--gateway", "http://127.0.0.1:1", "--drain-seconds", "1",
+                                    "--demo-catalog")
+        client = server.client()
+        order_id = client.place(order_body()).json()["order_id"]
+        client.until(order_id, lambda seen: seen["status"] == "reserved", "is reserved")
+        waiting = [RawConnection(server.address()) for _ in range(5)]
+        for each in waiting:
+            self.addCleanup(each.close)
+            each.send(f"GET /orders/{order_id}?wait=30 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        # They are read by the time that later requests are answered.
+        for _ in range(20):
+            client.get("/healthz")
+        client.close()
+        server.signal(signal.SIGTERM)
+        for each in waiting:
+            reply = each.reply()
+            self.assertIsNotNone(reply, "a waiting request was cut off")
+            self.assertEqual(reply.status, 200)
+            self.assertEqual(reply.json()["status"], "reserved")
+        self.assertEqual(server.wait(), 0)
+
     def wait_for_draining(self, server):
         def look():
             if not server.running():
