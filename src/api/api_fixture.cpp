@@ -45,6 +45,7 @@ pipeline::PlaceResult result(pipeline::PlaceOutcome outcome) {
 void FakeIntake::submit(pipeline::Request request) {
   const std::lock_guard lock(mutex_);
   ++submitted_;
+  if (on_submit) on_submit(request);
   if (refusal) return pipeline::refuse(request, *refusal);
   std::visit([this](auto& known) { answer(known); }, request);
 }
@@ -116,6 +117,8 @@ void FakeIntake::answer(pipeline::AskStatistics& request) {
 }
 
 FakeReader::Found FakeReader::find(const domain::OrderId& order) const {
+  begin_read();
+  if (before_find) before_find(order);
   const std::lock_guard lock(mutex_);
   if (error) return std::unexpected(*error);
   const auto found = orders_.find(order);
@@ -139,6 +142,7 @@ ports::OrderPage FakeReader::page(const std::function<bool(const domain::Order&)
 
 std::expected<ports::OrderPage, ports::StoreError> FakeReader::list(
     const ports::OrderQuery& query) const {
+  begin_read();
   const std::lock_guard lock(mutex_);
   if (error) return std::unexpected(*error);
   last_query = query;
@@ -158,6 +162,7 @@ std::expected<ports::OrderPage, ports::StoreError> FakeReader::list(
 
 std::expected<ports::OrderPage, ports::StoreError> FakeReader::dead_letters(
     const ports::DeadLetterQuery& query) const {
+  begin_read();
   const std::lock_guard lock(mutex_);
   if (error) return std::unexpected(*error);
   last_dead_letter_query = query;
@@ -170,6 +175,7 @@ std::expected<ports::OrderPage, ports::StoreError> FakeReader::dead_letters(
 
 std::expected<ports::OrderPage, ports::StoreError> FakeReader::owed_refunds(
     std::optional<domain::OrderId> after, std::size_t limit) const {
+  begin_read();
   const std::lock_guard lock(mutex_);
   if (error) return std::unexpected(*error);
   return page(
@@ -181,6 +187,7 @@ std::expected<ports::OrderPage, ports::StoreError> FakeReader::owed_refunds(
 
 std::expected<std::optional<domain::Stock>, ports::StoreError> FakeReader::stock(
     const domain::TenantId& tenant, const domain::ProductId& product) const {
+  begin_read();
   if (error) return std::unexpected(*error);
   if (tenant.str() != "default" || product.str() != "PROD-001") return std::nullopt;
   return domain::Stock{.received = 10, .reserved = 2, .sold = 1};
@@ -188,6 +195,7 @@ std::expected<std::optional<domain::Stock>, ports::StoreError> FakeReader::stock
 
 std::expected<domain::Contract, ports::StoreError> FakeReader::contract(
     const domain::TenantId& tenant) const {
+  begin_read();
   if (error) return std::unexpected(*error);
   const auto found = known_contracts.find(tenant.str());
   if (found != known_contracts.end()) return found->second;
@@ -199,6 +207,7 @@ std::expected<domain::Contract, ports::StoreError> FakeReader::contract(
 
 std::expected<std::vector<std::pair<domain::TenantId, domain::Contract>>, ports::StoreError>
 FakeReader::contracts(const domain::TenantId& after, std::size_t limit) const {
+  begin_read();
   if (error) return std::unexpected(*error);
   std::vector<std::pair<domain::TenantId, domain::Contract>> result;
   for (auto entry = known_contracts.upper_bound(after.str());
@@ -206,6 +215,24 @@ FakeReader::contracts(const domain::TenantId& after, std::size_t limit) const {
     result.emplace_back(domain::TenantId::unchecked(entry->first), entry->second);
   }
   return result;
+}
+
+void Gate::open() {
+  const std::lock_guard lock(mutex_);
+  open_ = true;
+  changed_.notify_all();
+}
+
+void Gate::pass() {
+  std::unique_lock lock(mutex_);
+  ++arrived_;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return open_; });
+}
+
+void Gate::wait_for(std::size_t count) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return arrived_ >= count; });
 }
 
 void FakeReader::replace(ports::StoredOrder stored) {
@@ -276,16 +303,21 @@ void ApiTest::serve(ApiOptions options, const Authenticator* authenticator) {
   ASSERT_TRUE(started.has_value());
 }
 
-Answer ApiTest::send(const Sent& sent) {
-  if (!server_) serve({});
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
-                                 sent.method, sent.target);
+std::string ApiTest::text_of(const Sent& sent, bool keep_alive) {
+  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\n{}", sent.method,
+                                 sent.target, keep_alive ? "" : "Connection: close\r\n");
   for (const std::string& line : sent.headers) text += line + "\r\n";
   if (!sent.body.empty() || sent.method == "POST" || sent.method == "PUT") {
     text += fmt::format("Content-Length: {}\r\n", sent.body.size());
   }
   text += "\r\n";
   text += sent.body;
+  return text;
+}
+
+Answer ApiTest::send(const Sent& sent) {
+  if (!server_) serve({});
+  const std::string text = text_of(sent);
   net::RawConnection connection(server_->port());
   connection.send(text);
   const std::string reply = connection.read_to_end();

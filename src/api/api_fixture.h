@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
@@ -53,6 +54,8 @@ class FakeIntake : public pipeline::Intake {
   pipeline::Statistics statistics;
   std::vector<pipeline::Unresolved> unresolved;
   std::function<void()> before_end_of_wait;
+  /// Called with each request, before it is answered. Set before the first one.
+  std::function<void(const pipeline::Request&)> on_submit;
   /// What it was asked last.
   std::optional<domain::Order> draft;
   std::optional<ports::IdempotencyClaim> claim;
@@ -105,12 +108,20 @@ class FakeReader : public ports::OrderReader {
 
   void replace(ports::StoredOrder stored);
 
+  /// Called at the beginning of every read, on its thread; may block or throw. Set before the first
+  /// request.
+  std::function<void()> before_read;
+  /// As before_read, for a read of one order.
+  std::function<void(const domain::OrderId&)> before_find;
   std::optional<ports::StoreError> error;
   std::map<std::string, domain::Contract> known_contracts;
   mutable ports::OrderQuery last_query;
   mutable ports::DeadLetterQuery last_dead_letter_query;
 
  private:
+  void begin_read() const {
+    if (before_read) before_read();
+  }
   ports::OrderPage page(const std::function<bool(const domain::Order&)>& wanted,
                         std::size_t limit) const;
 
@@ -152,6 +163,24 @@ struct Answer {
   std::string member(std::string_view name) const;
 };
 
+/// Holds those who pass it until it is opened.
+class Gate {
+ public:
+  void open();
+  /// Waits until it is open.
+  void pass();
+  /// How many have come to it.
+  std::size_t arrived() const { return arrived_; }
+  /// Waits until as many have come.
+  void wait_for(std::size_t count);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+  std::atomic<std::size_t> arrived_{0};
+};
+
 struct Sent {
   std::string_view method = "GET";
   std::string_view target = "/";
@@ -167,6 +196,8 @@ class ApiTest : public testing::Test {
   /// Sends on a connection of its own; status 0 where it was closed without an answer. Serves an
   /// open server if none was asked for.
   Answer send(const Sent& sent);
+  /// The request as it goes over the wire, on a connection that closes or stays.
+  static std::string text_of(const Sent& sent, bool keep_alive = false);
   Answer get(std::string_view target) { return send({.target = target}); }
   Answer post(std::string_view target, std::string_view body) {
     return send({.method = "POST", .target = target, .body = body});

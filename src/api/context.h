@@ -7,11 +7,13 @@
 #include <string>
 #include <utility>
 
-#include "api/answer_thread.h"
 #include "api/caller.h"
 #include "api/correlation.h"
+#include "api/key_guesses.h"
+#include "api/read_pool.h"
 #include "api/refusal_log.h"
 #include "api/request_counters.h"
+#include "api/wait_places.h"
 #include "pipeline/request.h"
 #include "ports/clock.h"
 #include "ports/log.h"
@@ -54,30 +56,52 @@ struct ApiParts {
   const Authenticator* authenticator = nullptr;  ///< null: one for ApiOptions::admin_key
 };
 
+/// What every handler may use: nothing that waits.
+struct ContextParts {
+  pipeline::Intake& intake;
+  ports::Log& log;
+  ports::Clock& clock;
+  RandomBits random;
+  std::function<ProcessUsage()> process_usage;
+  std::function<std::optional<StoreUpkeep>()> store_upkeep;
+  const Authenticator* authenticator;
+};
+
 struct ApiOptions {
   std::optional<std::string> admin_key;  ///< none: the server is open
   std::string version = "0.1.0";         ///< shown at /
   Surface surface = Surface::whole;
+  ReadPoolOptions reads{};
 };
 
-/// What every resource works with; one for each Api.
+/// What every resource works with; one for each Api. The store's reader is not in it: whoever reads
+/// is a job of the pool, which hands it out.
 struct Context {
   Context(ApiParts api_parts, ApiOptions api_options)
-      : parts(std::move(api_parts)),
+      : parts{.intake = api_parts.intake,
+              .log = api_parts.log,
+              .clock = api_parts.clock,
+              .random = std::move(api_parts.random),
+              .process_usage = std::move(api_parts.process_usage),
+              .store_upkeep = std::move(api_parts.store_upkeep),
+              .authenticator = api_parts.authenticator},
         options(std::move(api_options)),
         admin_key(options.admin_key),
-        refusals(parts.log, parts.clock) {}
+        refusals(parts.log, parts.clock),
+        pool(api_parts.reader, parts.log, options.reads) {}
 
   const Authenticator& authenticator() const {
     return parts.authenticator != nullptr ? *parts.authenticator : admin_key;
   }
 
-  ApiParts parts;
+  ContextParts parts;
   ApiOptions options;
   AdminKeyAuthenticator admin_key;
   RefusalLog refusals;
   RequestCounters counters;
-  AnswerThread answers;  ///< last: its jobs use all of the above
+  WaitPlaces waits;
+  KeyGuesses key_guesses;
+  ReadPool pool;  ///< last: its jobs use all of the above
 };
 
 }  // namespace penstock::api

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/list_page.h"
 #include "api/object_reader.h"
 #include "api/order_json.h"
 #include "api/query_parameters.h"
@@ -94,7 +95,7 @@ net::HttpResponse redriven_response(std::size_t count) {
 
 }  // namespace
 
-void list_dead_letters(Context& context, Call call) {
+Finish list_dead_letters(const Reads& reads, const ReadCall& call) {
   QueryParameters query(call.query, {"tenant_id", "stage", "error", "limit", "cursor"});
   ports::DeadLetterQuery wanted;
   if (auto tenant = query.tenant()) wanted.tenant = *std::move(tenant);
@@ -102,17 +103,11 @@ void list_dead_letters(Context& context, Call call) {
   wanted.error = query.read("error", domain::parse_reason);
   wanted.limit = query.page_limit();
   wanted.after = query.order_cursor(CursorList::dead_letters);
-  if (const auto problem = query.problem()) return call.reply.refuse(*problem);
-  const auto page = context.parts.reader.dead_letters(wanted);
-  if (!page) return call.reply.refuse(problem_of(page.error()));
-  std::string body;
-  net::JsonWriter writer(body);
-  writer.begin_object().key("dead_letters").begin_array();
-  for (const domain::Order& order : page->orders) append_dead_letter_row(order, writer);
-  writer.end_array();
-  append_next_cursor(CursorList::dead_letters, page->next, writer);
-  writer.end_object();
-  call.reply.send(json_response(200, std::move(body)));
+  if (auto problem = query.problem()) return answer_with(*std::move(problem));
+  const auto page = reads.reader.dead_letters(wanted);
+  if (!page) return answer_with(problem_of(page.error()));
+  return answer_with(json_response(
+      200, list_body("dead_letters", CursorList::dead_letters, *page, append_dead_letter_row)));
 }
 
 void redrive(Context& context, Call call) {
@@ -128,8 +123,10 @@ void redrive(Context& context, Call call) {
                         .filter = std::move(wanted->filter),
                         .rate = wanted->rate,
                         .done = [reply = std::move(call.reply)](auto result) mutable {
-                          if (!result) return reply.give(verdict_of(result.error()));
-                          reply.send(redriven_response(*result));
+                          reply.answer([&]() -> Verdict {
+                            if (!result) return verdict_of(result.error());
+                            return redriven_response(*result);
+                          });
                         }});
 }
 
@@ -139,8 +136,10 @@ void discard(Context& context, Call call) {
   if (!order) return call.reply.refuse(not_found());
   context.parts.intake.submit(pipeline::Discard{
       .order = *order, .done = [reply = std::move(call.reply)](auto result) mutable {
-        if (!result) return reply.give(verdict_of(result.error()));
-        reply.send(json_response(202, order_body(*result)));
+        reply.answer([&]() -> Verdict {
+          if (!result) return verdict_of(result.error());
+          return json_response(202, order_body(*result));
+        });
       }});
 }
 

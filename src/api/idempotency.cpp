@@ -108,8 +108,11 @@ std::expected<std::optional<domain::IdempotencyKey>, Problem> idempotency_key_of
   }
   auto key = text ? domain::IdempotencyKey::parse(*text) : std::nullopt;
   if (!key) {
-    return std::unexpected(
-        invalid_key("", "The Idempotency-Key header is no key of 1 to 255 printable characters."));
+    return std::unexpected(invalid_key(
+        "",
+        "The Idempotency-Key header must hold 1 to 255 printable ASCII characters, bare "
+        "or as one string in double quotes (RFC 8941), and nothing else; in a string, "
+        "quotes and backslashes are escaped with a backslash."));
   }
   return key;
 }

@@ -70,27 +70,29 @@ std::expected<StockChange, Problem> read_change(const Call& call, PiecesMember m
 auto answer_change(Reply reply, StockName name) {
   return [reply = std::move(reply),
           name = std::move(name)](std::expected<domain::Stock, pipeline::Refusal> result) mutable {
-    if (!result) return reply.give(verdict_of(result.error()));
-    reply.send(stock_response(name, *result));
+    reply.answer([&]() -> Verdict {
+      if (!result) return verdict_of(result.error());
+      return stock_response(name, *result);
+    });
   };
 }
 
 }  // namespace
 
-void get_stock(Context& context, Call call) {
+Finish get_stock(const Reads& reads, const ReadCall& call) {
   QueryParameters query(call.query, {"tenant_id"});
   const auto named = query.tenant();
-  if (const auto problem = query.problem()) return call.reply.refuse(*problem);
+  if (auto problem = query.problem()) return answer_with(*std::move(problem));
   const auto product = domain::ProductId::parse(call.id);
-  if (!product) return call.reply.refuse(not_found());
+  if (!product) return answer_with(not_found());
   if (named && !call.caller.reaches(*named)) {
-    return call.reply.refuse(forbidden("The key belongs to another tenant."));
+    return answer_with(forbidden("The key belongs to another tenant."));
   }
   const StockName name{.tenant = named.value_or(call.caller.tenant), .product = *product};
-  const auto stock = context.parts.reader.stock(name.tenant, name.product);
-  if (!stock) return call.reply.refuse(problem_of(stock.error()));
-  if (!*stock) return call.reply.refuse(not_found());
-  call.reply.send(stock_response(name, **stock));
+  const auto stock = reads.reader.stock(name.tenant, name.product);
+  if (!stock) return answer_with(problem_of(stock.error()));
+  if (!*stock) return answer_with(not_found());
+  return answer_with(stock_response(name, **stock));
 }
 
 void put_stock(Context& context, Call call) {

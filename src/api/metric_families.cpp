@@ -205,6 +205,7 @@ void add_totals(const pipeline::Statistics& statistics, Families& out) {
 }
 
 std::string status_text(int status) {
+  if (status == RequestCounters::kOther) return "other";
   return status == 0 ? std::string("none") : fmt::format("{}", status);
 }
 

@@ -20,92 +20,120 @@ std::optional<domain::Duration> parse_wait(std::string_view text) {
   return domain::Duration::milliseconds(*milliseconds);
 }
 
-/// Runs on the answer thread: the pipeline's thread has better things to do than read.
-void answer_with_order(const Context& context, const domain::OrderId& id, Reply& reply) {
-  const auto found = context.parts.reader.find(id);
-  if (!found) return reply.refuse(problem_of(found.error()));
-  if (!*found) return reply.refuse(not_found());
-  reply.send(json_response(200, order_body((*found)->order)));
+/// After a wait: the order as it is now stored.
+Finish answer_with_order(const ports::OrderReader& reader, const domain::OrderId& id) {
+  const auto found = reader.find(id);
+  if (!found) return answer_with(problem_of(found.error()));
+  if (!*found) return answer_with(not_found());
+  return answer_with(json_response(200, order_body((*found)->order)));
+}
+
+struct Wait {
+  domain::OrderId order;
+  domain::Instant until;
+  WaitPlaces::Place place;
+  JobShare share;
+};
+
+void wait_for_end(Context& context, Wait wait, Reply reply) {
+  const domain::OrderId id = wait.order;
+  context.parts.intake.submit(pipeline::WaitForEnd{
+      .order = id,
+      .until = wait.until,
+      .done = [&context, id, place = std::move(wait.place), share = std::move(wait.share),
+               reply = std::move(reply)](std::monostate) mutable {
+        // Bounded by the places: whoever was let in to wait is answered.
+        context.pool.read_promised(
+            Lane::reads, share, std::move(reply),
+            [id, place = std::move(place)](const ports::OrderReader& reader) {
+              return answer_with_order(reader, id);
+            });
+      }});
 }
 
 }  // namespace
 
-std::expected<ports::StoredOrder, Problem> find_order(const Context& context, const Caller& caller,
-                                                      std::string_view id) {
-  const auto order = domain::OrderId::parse(id);
+std::expected<ports::StoredOrder, Problem> find_order(const Reads& reads, const ReadCall& call) {
+  const auto order = domain::OrderId::parse(call.id);
   if (!order) return std::unexpected(not_found());
-  auto found = context.parts.reader.find(*order);
+  auto found = reads.reader.find(*order);
   if (!found) return std::unexpected(problem_of(found.error()));
-  if (!*found || !caller.reaches((*found)->order.tenant)) return std::unexpected(not_found());
+  if (!*found || !call.caller.reaches((*found)->order.tenant)) return std::unexpected(not_found());
   return **std::move(found);
 }
 
-void get_order(Context& context, Call call) {
+Finish get_order(const Reads& reads, const ReadCall& call) {
   QueryParameters query(call.query, {"wait"});
   const auto wait = query.read("wait", parse_wait);
-  if (const auto problem = query.problem()) return call.reply.refuse(*problem);
-  const auto stored = find_order(context, call.caller, call.id);
-  if (!stored) return call.reply.refuse(stored.error());
-  if (!wait || wait->us == 0 || domain::is_terminal(stored->order.status)) {
-    return call.reply.send(json_response(200, order_body(stored->order)));
-  }
-  const domain::OrderId id = stored->order.id;
-  context.parts.intake.submit(pipeline::WaitForEnd{
-      .order = id,
-      .until = context.parts.clock.now().wall + *wait,
-      .done = [&context, id, reply = std::move(call.reply)](std::monostate) mutable {
-        context.answers.post([&context, id, reply = std::move(reply)]() mutable {
-          answer_with_order(context, id, reply);
-        });
-      }});
+  if (auto problem = query.problem()) return answer_with(*std::move(problem));
+  const auto stored = find_order(reads, call);
+  if (!stored) return answer_with(stored.error());
+  const domain::Order& order = stored->order;
+  const bool waits = wait && wait->us > 0 && !domain::is_terminal(order.status);
+  auto place = waits ? reads.context.waits.take(order.tenant.str()) : std::nullopt;
+  if (!place) return answer_with(json_response(200, order_body(order)));
+  return [&context = reads.context,
+          wait = Wait{.order = order.id,
+                      .until = reads.context.parts.clock.now().wall + *wait,
+                      .place = *std::move(place),
+                      .share = {.owner = "waits of " + order.tenant.str(), .address = ""}}](
+             Reply reply) mutable { wait_for_end(context, std::move(wait), std::move(reply)); };
 }
 
-void get_events(Context& context, Call call) {
-  if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
-  const auto stored = find_order(context, call.caller, call.id);
-  if (!stored) return call.reply.refuse(stored.error());
-  call.reply.send(json_response(200, events_body(*stored)));
+Finish get_events(const Reads& reads, const ReadCall& call) {
+  if (auto problem = refuse_query(call.query)) return answer_with(*std::move(problem));
+  const auto stored = find_order(reads, call);
+  if (!stored) return answer_with(stored.error());
+  return answer_with(json_response(200, events_body(*stored)));
 }
 
-void get_receipt(Context& context, Call call) {
-  if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
-  auto stored = find_order(context, call.caller, call.id);
-  if (!stored) return call.reply.refuse(stored.error());
+Finish get_receipt(const Reads& reads, const ReadCall& call) {
+  if (auto problem = refuse_query(call.query)) return answer_with(*std::move(problem));
+  auto stored = find_order(reads, call);
+  if (!stored) return answer_with(stored.error());
   if (stored->receipt.empty()) {
     Problem problem = not_found();
     problem.detail = fmt::format("The order is {}; only a fulfilled order has a receipt.",
                                  domain::to_string(stored->order.status));
-    return call.reply.refuse(problem);
+    return answer_with(std::move(problem));
   }
-  call.reply.send(json_response(200, std::move(stored->receipt)));
+  return answer_with(json_response(200, std::move(stored->receipt)));
 }
 
-void get_why(Context& context, Call call) {
-  if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
-  auto stored = find_order(context, call.caller, call.id);
-  if (!stored) return call.reply.refuse(stored.error());
-  const domain::OrderId id = stored->order.id;
-  const auto stage = domain::stage_of(stored->order.status);
-  context.parts.intake.submit(pipeline::AskProgress{
-      .order = id,
-      .done =
-          [&context, order = std::move(stored->order),
-           reply = std::move(call.reply)](pipeline::Progress progress) mutable {
-            const domain::Instant now = context.parts.clock.now().wall;
-            reply.send(json_response(200, why_body(order, progress, now)));
-          },
-      .stage = stage});
+Finish get_why(const Reads& reads, const ReadCall& call) {
+  if (auto problem = refuse_query(call.query)) return answer_with(*std::move(problem));
+  auto stored = find_order(reads, call);
+  if (!stored) return answer_with(stored.error());
+  return [&context = reads.context, order = std::move(stored->order)](Reply reply) mutable {
+    const domain::OrderId id = order.id;
+    const auto stage = domain::stage_of(order.status);
+    context.parts.intake.submit(pipeline::AskProgress{
+        .order = id,
+        .done =
+            [&context, order = std::move(order),
+             reply = std::move(reply)](const pipeline::Progress& progress) mutable {
+              reply.answer([&] {
+                const domain::Instant now = context.parts.clock.now().wall;
+                return json_response(200, why_body(order, progress, now));
+              });
+            },
+        .stage = stage});
+  };
 }
 
-void cancel_order(Context& context, Call call) {
-  if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
-  const auto stored = find_order(context, call.caller, call.id);
-  if (!stored) return call.reply.refuse(stored.error());
-  context.parts.intake.submit(pipeline::CancelOrder{
-      .order = stored->order.id, .done = [reply = std::move(call.reply)](auto result) mutable {
-        if (!result) return reply.give(verdict_of(result.error()));
-        reply.send(json_response(202, order_body(*result)));
-      }});
+Finish cancel_order(const Reads& reads, const ReadCall& call) {
+  if (auto problem = refuse_query(call.query)) return answer_with(*std::move(problem));
+  const auto stored = find_order(reads, call);
+  if (!stored) return answer_with(stored.error());
+  return [&context = reads.context, id = stored->order.id](Reply reply) {
+    context.parts.intake.submit(
+        pipeline::CancelOrder{.order = id, .done = [reply = std::move(reply)](auto result) mutable {
+                                reply.answer([&]() -> Verdict {
+                                  if (!result) return verdict_of(result.error());
+                                  return json_response(202, order_body(*result));
+                                });
+                              }});
+  };
 }
 
 }  // namespace penstock::api

@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/list_page.h"
 #include "api/order_json.h"
 #include "api/query_parameters.h"
 #include "api/resources.h"
@@ -48,22 +49,19 @@ std::string unresolved_body(const std::vector<pipeline::Unresolved>& unresolved,
 
 }  // namespace
 
-void list_owed_refunds(Context& context, Call call) {
+Finish list_owed_refunds(const Reads& reads, const ReadCall& call) {
   QueryParameters query(call.query, {"limit", "cursor"});
   const std::size_t limit = query.page_limit();
   const auto after = query.order_cursor(CursorList::owed_refunds);
-  if (const auto problem = query.problem()) return call.reply.refuse(*problem);
-  const auto page = context.parts.reader.owed_refunds(after, limit);
-  if (!page) return call.reply.refuse(problem_of(page.error()));
-  const domain::Instant now = context.parts.clock.now().wall;
-  std::string body;
-  net::JsonWriter writer(body);
-  writer.begin_object().key("owed_refunds").begin_array();
-  for (const domain::Order& order : page->orders) append_owed(order, now, writer);
-  writer.end_array();
-  append_next_cursor(CursorList::owed_refunds, page->next, writer);
-  writer.end_object();
-  call.reply.send(json_response(200, std::move(body)));
+  if (auto problem = query.problem()) return answer_with(*std::move(problem));
+  const auto page = reads.reader.owed_refunds(after, limit);
+  if (!page) return answer_with(problem_of(page.error()));
+  const domain::Instant now = reads.context.parts.clock.now().wall;
+  return answer_with(
+      json_response(200, list_body("owed_refunds", CursorList::owed_refunds, *page,
+                                   [now](const domain::Order& order, net::JsonWriter& writer) {
+                                     append_owed(order, now, writer);
+                                   })));
 }
 
 void list_unresolved_charges(Context& context, Call call) {
@@ -74,8 +72,10 @@ void list_unresolved_charges(Context& context, Call call) {
       .limit = limit,
       .done = [&context, reply = std::move(call.reply)](
                   const std::vector<pipeline::Unresolved>& unresolved) mutable {
-        const domain::Instant now = context.parts.clock.now().wall;
-        reply.send(json_response(200, unresolved_body(unresolved, now)));
+        reply.answer([&] {
+          const domain::Instant now = context.parts.clock.now().wall;
+          return json_response(200, unresolved_body(unresolved, now));
+        });
       }});
 }
 

@@ -48,8 +48,10 @@ void look_at_bucket(Context& context, Call call, net::JsonView body) {
   auto tenant = choose_tenant(call.caller, {.named = named});
   if (!tenant) return call.reply.refuse(tenant.error());
   auto done = [reply = std::move(call.reply), tenant = *tenant](auto result) mutable {
-    if (!result) return reply.give(verdict_of(result.error()));
-    reply.send(bucket_response(tenant, *result));
+    reply.answer([&]() -> Verdict {
+      if (!result) return verdict_of(result.error());
+      return bucket_response(tenant, *result);
+    });
   };
   context.parts.intake.submit(
       pipeline::PeekRateLimit{.tenant = *std::move(tenant), .done = std::move(done)});
@@ -90,7 +92,7 @@ void place_order(Context& context, Call call) {
       .idempotency = std::move(submission->idempotency),
       .done = [reply = std::move(call.reply),
                answer = std::move(answer)](const pipeline::PlaceResult& result) mutable {
-        reply.give(verdict_of(result, std::move(answer)));
+        reply.answer([&] { return verdict_of(result, std::move(answer)); });
       }});
 }
 

@@ -20,6 +20,17 @@ std::optional<std::size_t> parse_limit(std::string_view text) {
   return value;
 }
 
+/// In a query a plus sign stands for a space, unless it is written %2B. No RFC 3339 time has a
+/// space in front of its offset, so there it was meant as a plus: 2026-11-22T16:00:00+01:00.
+std::string with_plus(std::string_view text) {
+  constexpr std::size_t kOffsetLength = std::string_view("+01:00").size();
+  std::string time(text);
+  if (time.size() > kOffsetLength && time[time.size() - kOffsetLength] == ' ') {
+    time[time.size() - kOffsetLength] = '+';
+  }
+  return time;
+}
+
 }  // namespace
 
 QueryParameters::QueryParameters(std::string_view query,
@@ -47,7 +58,7 @@ std::optional<domain::TenantId> QueryParameters::tenant() {
 }
 
 std::optional<domain::Instant> QueryParameters::instant(std::string_view name) {
-  return read(name, domain::parse_rfc3339);
+  return read(name, [](std::string_view text) { return domain::parse_rfc3339(with_plus(text)); });
 }
 
 std::size_t QueryParameters::page_limit() {

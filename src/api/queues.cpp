@@ -71,9 +71,11 @@ std::string queues_body(const pipeline::Statistics& statistics) {
 
 void get_queues(Context& context, Call call) {
   if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
-  auto done = [&context, reply = std::move(call.reply)](pipeline::Statistics statistics) mutable {
-    context.answers.post([reply = std::move(reply), statistics = std::move(statistics)]() mutable {
-      reply.send(json_response(200, queues_body(statistics)));
+  // Rendering takes a while, so the pipeline's thread only hands the numbers over.
+  auto done = [&context, share = statistics_share(call.request),
+               reply = std::move(call.reply)](pipeline::Statistics statistics) mutable {
+    context.pool.run(Lane::work, share, std::move(reply), [statistics = std::move(statistics)] {
+      return answer_with(json_response(200, queues_body(statistics)));
     });
   };
   context.parts.intake.submit(pipeline::AskStatistics{.done = std::move(done)});

@@ -1,15 +1,18 @@
 #include "api/request_counters.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "domain/check.h"
 
 namespace penstock::api {
 
 void RequestCounters::add(std::size_t route, int status) {
+  PENSTOCK_CHECK(route < kMaxRoutes, "a route of the api");
   const auto found = std::ranges::find(kStatuses, status);
-  PENSTOCK_CHECK(route < kMaxRoutes && found != kStatuses.end(), "a route and status of the api");
-  const auto position = static_cast<std::size_t>(found - kStatuses.begin());
+  // A status that is not listed is counted too, under the last.
+  const auto position = static_cast<std::size_t>(
+      (found == kStatuses.end() ? std::prev(kStatuses.end()) : found) - kStatuses.begin());
   counts_[route][position].fetch_add(1, std::memory_order_relaxed);
 }
 

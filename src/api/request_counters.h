@@ -12,11 +12,13 @@ class RequestCounters {
  public:
   /// More than routes there are, the unknown one included.
   static constexpr std::size_t kMaxRoutes = 40;
-  /// What this server answers; 0 stands for a connection closed without an answer.
-  static constexpr std::array<int, 14> kStatuses{202, 200, 400, 401, 403, 404, 405,
-                                                 409, 413, 415, 422, 429, 503, 0};
+  /// What this server answers; 0 stands for a connection closed without an answer, kOther for
+  /// every status that is not here.
+  static constexpr int kOther = -1;
+  static constexpr std::array<int, 15> kStatuses{202, 200, 400, 401, 403, 404, 405,   409,
+                                                 413, 415, 422, 429, 503, 0,   kOther};
 
-  /// `route` < kMaxRoutes.
+  /// `route` < kMaxRoutes, any status.
   void add(std::size_t route, int status);
   /// Of the position-th status.
   std::uint64_t get(std::size_t route, std::size_t position) const;

@@ -3,7 +3,7 @@
 #include "api/routes.h"
 
 /// The handlers of all routes, one file a resource. Each answers its call exactly once, or hands
-/// the reply to what will.
+/// the reply to what will. Those that return an Finish read the store, in the pool (routes.h).
 namespace penstock::api {
 
 // place_order.cpp
@@ -12,31 +12,31 @@ void place_order(Context& context, Call call);
 
 // orders.cpp
 /// GET /orders/{id}, ?wait=SECONDS.
-void get_order(Context& context, Call call);
+Finish get_order(const Reads& reads, const ReadCall& call);
 /// GET /orders/{id}/events.
-void get_events(Context& context, Call call);
+Finish get_events(const Reads& reads, const ReadCall& call);
 /// GET /orders/{id}/receipt: the stored bytes; 404 before the order is fulfilled.
-void get_receipt(Context& context, Call call);
+Finish get_receipt(const Reads& reads, const ReadCall& call);
 /// GET /orders/{id}/why.
-void get_why(Context& context, Call call);
+Finish get_why(const Reads& reads, const ReadCall& call);
 /// POST /orders/{id}/cancel: 202 with the order as it is then stored.
-void cancel_order(Context& context, Call call);
+Finish cancel_order(const Reads& reads, const ReadCall& call);
 
 // order_list.cpp
 /// GET /orders: {orders, next_cursor}, newest first.
-void list_orders(Context& context, Call call);
+Finish list_orders(const Reads& reads, const ReadCall& call);
 
 // inventory.cpp
 /// GET, PUT /inventory/{id}; POST /inventory/{id}/restock.
-void get_stock(Context& context, Call call);
+Finish get_stock(const Reads& reads, const ReadCall& call);
 void put_stock(Context& context, Call call);
 void restock(Context& context, Call call);
 
 // tenants.cpp
 /// GET /tenants: {tenants, next_cursor}, by name.
-void list_tenants(Context& context, Call call);
+Finish list_tenants(const Reads& reads, const ReadCall& call);
 /// GET, PUT /tenants/{id}: the contract; a webhook's secret is never shown.
-void get_tenant(Context& context, Call call);
+Finish get_tenant(const Reads& reads, const ReadCall& call);
 void put_tenant(Context& context, Call call);
 
 // queues.cpp
@@ -45,7 +45,7 @@ void get_queues(Context& context, Call call);
 
 // dead_letters.cpp
 /// GET /dead-letters: {dead_letters, next_cursor}, by order id.
-void list_dead_letters(Context& context, Call call);
+Finish list_dead_letters(const Reads& reads, const ReadCall& call);
 /// POST /dead-letters/redrive: 202 {redriven: N}.
 void redrive(Context& context, Call call);
 /// POST /dead-letters/{id}/discard: 202 with the order as it is then stored.
@@ -53,7 +53,7 @@ void discard(Context& context, Call call);
 
 // owed_refunds.cpp
 /// GET /owed-refunds: {owed_refunds, next_cursor}, by order id.
-void list_owed_refunds(Context& context, Call call);
+Finish list_owed_refunds(const Reads& reads, const ReadCall& call);
 /// GET /unresolved-charges: {unresolved_charges}, oldest first.
 void list_unresolved_charges(Context& context, Call call);
 

@@ -12,13 +12,17 @@ namespace penstock::api {
 /// Outlives every request that it handed to the intake: stop the pipeline first.
 class Api {
  public:
+  /// A larger body is parsed and checked by the pool.
+  static constexpr std::size_t kMaxBodyReadInPlace = 8 * 1024;
+
   Api(ApiParts parts, ApiOptions options);
   ~Api();
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  /// Answers one request through `responder`, now or later. Thread-safe; reads may wait for the
-  /// disk. The handler of a net::HttpServer.
+  /// Answers one request through `responder`, now or later. Thread-safe; waits for
+  /// nothing: what reads the store, and large bodies, are handed to the pool (read_pool.h). The
+  /// handler of a net::HttpServer.
   void handle(net::HttpRequest&& request, net::Responder responder);
 
  private:

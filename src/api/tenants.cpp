@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/list_page.h"
 #include "api/object_reader.h"
 #include "api/query_parameters.h"
 #include "api/request_body.h"
@@ -105,34 +106,35 @@ std::expected<domain::Contract, Problem> read_contract(net::JsonView body) {
 
 }  // namespace
 
-void list_tenants(Context& context, Call call) {
+Finish list_tenants(const Reads& reads, const ReadCall& call) {
   QueryParameters query(call.query, {"limit", "cursor"});
   const std::size_t limit = query.page_limit();
   const auto after = query.tenant_cursor();
-  if (const auto problem = query.problem()) return call.reply.refuse(*problem);
-  const auto page = context.parts.reader.contracts(after.value_or(domain::TenantId()), limit);
-  if (!page) return call.reply.refuse(problem_of(page.error()));
+  if (auto problem = query.problem()) return answer_with(*std::move(problem));
+  const auto page = reads.reader.contracts(after.value_or(domain::TenantId()), limit);
+  if (!page) return answer_with(problem_of(page.error()));
   std::string body;
   net::JsonWriter writer(body);
   writer.begin_object().key("tenants").begin_array();
-  for (const auto& [tenant, contract] : *page) append_contract(tenant, contract, writer);
+  const std::size_t count = append_rows(
+      *page, body, [&](const auto& row) { append_contract(row.first, row.second, writer); });
   writer.end_array().key("next_cursor");
-  if (page->size() == limit) {
-    writer.string(encode_cursor(CursorList::tenants, page->back().first.str()));
+  if (count == limit || count < page->size()) {
+    writer.string(encode_cursor(CursorList::tenants, (*page)[count - 1].first.str()));
   } else {
     writer.null();
   }
   writer.end_object();
-  call.reply.send(json_response(200, std::move(body)));
+  return answer_with(json_response(200, std::move(body)));
 }
 
-void get_tenant(Context& context, Call call) {
-  if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
+Finish get_tenant(const Reads& reads, const ReadCall& call) {
+  if (auto problem = refuse_query(call.query)) return answer_with(*std::move(problem));
   const auto tenant = domain::TenantId::parse(call.id);
-  if (!tenant || !call.caller.reaches(*tenant)) return call.reply.refuse(not_found());
-  const auto contract = context.parts.reader.contract(*tenant);
-  if (!contract) return call.reply.refuse(problem_of(contract.error()));
-  call.reply.send(json_response(200, contract_body(*tenant, *contract)));
+  if (!tenant || !call.caller.reaches(*tenant)) return answer_with(not_found());
+  const auto contract = reads.reader.contract(*tenant);
+  if (!contract) return answer_with(problem_of(contract.error()));
+  return answer_with(json_response(200, contract_body(*tenant, *contract)));
 }
 
 void put_tenant(Context& context, Call call) {

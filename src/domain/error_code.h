@@ -37,6 +37,8 @@
   X(invalid_contract, "invalid-contract", 422, "The contract is not valid")                       \
   X(too_many_tenants, "too-many-tenants", 422, "The limit of tenants is reached")                 \
   X(quota_exceeded, "quota-exceeded", 429, "The tenant has used up its contract rate")            \
+  X(too_many_failures, "too-many-failures", 429,                                                  \
+    "Too many requests with a wrong key came from this address")                                  \
   X(header_too_large, "header-too-large", 431, "The request head is too large")                   \
   X(reduced_capacity, "temporarily-reduced-capacity", 503,                                        \
     "The system cannot take more at the moment")                                                  \

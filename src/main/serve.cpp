@@ -207,7 +207,8 @@ class Server {
         api::ApiOptions{
             .admin_key = options_.admin_key,
             .version = std::string(kVersion),
-            .surface = options_.role == Role::worker ? api::Surface::probes : api::Surface::whole});
+            .surface = options_.role == Role::worker ? api::Surface::probes : api::Surface::whole,
+            .reads = {.read_threads = options_.read_threads}});
     net::HttpServerOptions http{
         .address = wanted.address, .port = wanted.port, .threads = options_.http_threads};
     http.limits.connections = options_.max_connections;

@@ -288,6 +288,7 @@ std::expected<ServeOptions, std::string> serve_options(const Settings& settings,
   options.drain = std::chrono::seconds(settings.integer("drain-seconds"));
   if (settings.on("accept-clock")) options.clock = ClockTrust::accepted;
   options.http_threads = count("http-threads");
+  options.read_threads = count("read-threads");
   options.max_connections = count("max-connections");
   options.history_months = static_cast<std::int32_t>(settings.integer("history-months"));
   options.memory_budget_bytes = count("memory-budget") << 20;

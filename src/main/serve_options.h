@@ -80,6 +80,7 @@ struct ServeOptions {
   std::chrono::seconds drain{};
   ClockTrust clock = ClockTrust::checked;
   std::size_t http_threads = 1;
+  std::size_t read_threads = 3;
   std::size_t max_connections = 1;
   std::int32_t history_months = 0;  ///< kept before the present one; 0: all
   std::size_t memory_budget_bytes = 0;

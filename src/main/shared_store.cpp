@@ -113,7 +113,7 @@ class OpenSharedStore final : public OpenStore {
          .connect_timeout = connect_timeout(),
          .timeout = options_.store_timeout,
          .last_call = last_call_,
-         .reader_connections = options_.http_threads + kOwnReaders,
+         .reader_connections = options_.read_threads + kOwnReaders,
          .writer_connections = kWriterConnections,
          .least_split_batch = kLeastSplitBatch,
          .holding = postgres_store::Holding::accepted,
@@ -186,7 +186,7 @@ class OpenSharedStore final : public OpenStore {
   std::expected<void, ports::StoreError> close() override { return store_->close(); }
 
  private:
-  /// For what the pipeline and the answers to waiters read.
+  /// For what the pipeline reads, and the lists of operators.
   static constexpr std::size_t kOwnReaders = 2;
 
   postgres_store::ConnectionOptions connection_options(std::string name) const {
