@@ -95,8 +95,8 @@ TEST_F(PostgresRelayed, AnAcceptWhoseAnswerWasLostIsThereAndItsKeyReplaysIt) {
 // does the store.
 TEST_F(PostgresRelayed, ASilentServerIsGivenUpAndWorkedWithAgainOnceItSpeaks) {
   PostgresStoreOptions relayed = relayed_options();
-  relayed.timeout = domain::Duration::seconds(2);
-  relayed.connect_timeout = domain::Duration::seconds(2);
+  relayed.timeout = domain::Duration::seconds(5);
+  relayed.connect_timeout = domain::Duration::seconds(5);
   const auto store = open(relayed);
   const Order first = store_placed(*store, order());
   relay.lose_answers();
