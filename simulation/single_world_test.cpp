@@ -40,6 +40,23 @@ TEST(SingleWorld, AnotherSeedGivesAnotherTrace) {
   EXPECT_NE(first.digest, second.digest);
 }
 
+// Steps of the clock add up over thousands of jumps and many restarts: a new process goes on from
+// what is stored, so that nothing waits longer than twice its time.
+TEST(SingleWorld, NoSumOfClockStepsHoldsWorkForDays) {
+  for (const std::uint64_t seed : {20'033'429U, 20'163'200U}) {
+    const RunResult result = run_drawn(seed);
+    EXPECT_EQ(result.verdict, Verdict::clean) << "seed " << seed << ": " << result.finding;
+  }
+  const auto scenario = read_scenario(
+      (fs::path(PENSTOCK_SIMULATION_DIRECTORY) / "regressions/clock-steps-over-restarts.toml")
+          .string());
+  ASSERT_TRUE(scenario) << scenario.error();
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    const RunResult result = run_single_world({.seed = seed, .scenario = *scenario});
+    EXPECT_EQ(result.verdict, Verdict::clean) << "seed " << seed << ": " << result.finding;
+  }
+}
+
 class ScenarioFile : public ::testing::TestWithParam<fs::path> {};
 
 TEST_P(ScenarioFile, RunsCleanWithAtLeastFiftyOrders) {

@@ -224,6 +224,7 @@ TEST_F(OperationsTest, OwedRefundsAndUnresolvedChargesHaveAnAge) {
   reader_.replace({.order = order, .receipt = {}, .deliveries = {}});
   EXPECT_THAT(get("/owed-refunds").body, HasSubstr(R"("age_seconds":90)"));
   EXPECT_THAT(get("/owed-refunds").body, HasSubstr(R"("amount":"20.00")"));
+  EXPECT_THAT(get("/owed-refunds").body, HasSubstr(R"("attempts":0,"next_retry_at":null)"));
   intake_.unresolved.push_back({.order = order_id(),
                                 .tenant = order.tenant,
                                 .since = kNow - domain::Duration::seconds(5),

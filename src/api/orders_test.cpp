@@ -157,16 +157,47 @@ TEST_F(OrdersTest, WhyTellsTheGatewayThatHasNotAnswered) {
   domain::Order order = placed_order();
   order.status = domain::Status::reserved;
   store(order);
-  intake_.progress = {.in_flight = true,
-                      .effect = domain::EffectKind::find_charge,
-                      .since = kNow,
-                      .unanswered = 2,
-                      .next_try = std::nullopt};
+  intake_.progress.in_flight = true;
+  intake_.progress.effect = domain::EffectKind::find_charge;
+  intake_.progress.since = kNow;
+  intake_.progress.unanswered = 2;
   const Answer answer = get(path(1, "/why"));
   EXPECT_EQ(answer.member("waiting_for"), "gateway");
   EXPECT_EQ(answer.member("effect"), "find-charge");
   EXPECT_EQ(answer.member("unanswered"), "2");
   EXPECT_EQ(answer.member("since"), "2026-11-22T16:00:00.000000Z");
+}
+
+TEST_F(OrdersTest, WhyTellsThatThePeerIsAwayAndWhenItIsAskedAgain) {
+  domain::Order order = placed_order();
+  order.status = domain::Status::reserved;
+  store(order);
+  EXPECT_EQ(get(path(1, "/why")).member("peer"), "null");
+  intake_.progress.trouble = domain::Trouble::unreachable;
+  intake_.progress.detail = "connection refused or host unreachable: 127.0.0.1:9";
+  intake_.progress.peer_away_since = kNow;
+  intake_.progress.peer_next_try = kNow + domain::Duration::seconds(5);
+  const Answer answer = get(path(1, "/why"));
+  EXPECT_EQ(answer.member("waiting_for"), "gateway");
+  EXPECT_EQ(answer.member("next_retry_at"), "2026-11-22T16:00:05.000000Z");
+  EXPECT_TRUE(
+      answer.body.contains(R"("peer":{"trouble":"unreachable","detail":"connection refused)"))
+      << answer.body;
+  EXPECT_TRUE(answer.body.contains(R"("away_since":"2026-11-22T16:00:00.000000Z"})"));
+}
+
+TEST_F(OrdersTest, WhyTellsWhatElseAnOrderWaitsFor) {
+  domain::Order order = placed_order();
+  order.status = domain::Status::reserved;
+  store(order);
+  const auto waiting_for = [&] { return get(path(1, "/why")).member("waiting_for"); };
+  EXPECT_EQ(waiting_for(), "turn");
+  intake_.progress.careful_run = true;
+  EXPECT_EQ(waiting_for(), "careful-run");
+  intake_.progress.at_bound = true;
+  EXPECT_EQ(waiting_for(), "bound");
+  intake_.progress.runs_elsewhere = true;
+  EXPECT_EQ(waiting_for(), "another-process");
 }
 
 TEST_F(OrdersTest, WhyOfATerminalOrderIsNothing) {

@@ -26,9 +26,10 @@ void append_owed(const domain::Order& order, domain::Instant now, net::JsonWrite
   append_age(in_status_since(order), now, writer);
   append_reason("reason", order.reason, writer);
   append_reason("last_error", order.last_error, writer);
-  writer.member("attempts", order.attempts)
-      .member("correlation_id", order.correlation.str())
-      .end_object();
+  // As recorded: the first failure of each kind is. What happens since, /orders/{id}/why tells.
+  writer.member("attempts", order.attempts);
+  append_time("next_retry_at", order.due > now ? std::optional(order.due) : std::nullopt, writer);
+  writer.member("correlation_id", order.correlation.str()).end_object();
 }
 
 std::string unresolved_body(const std::vector<pipeline::Unresolved>& unresolved,
