@@ -22,6 +22,8 @@ constexpr std::size_t kMaxSamples = 200'000;
 constexpr std::int64_t kCountersEvery = kSecond / 4;
 /// Once nothing is sent any more: the end of the backlog is told to within this.
 constexpr std::int64_t kCountersAtEnd = kSecond / 50;
+/// So long without an answer is no slow server.
+constexpr std::int64_t kSilence = 30 * kSecond;
 /// A refused client does not come back at once: that would measure the refusal.
 constexpr std::int64_t kRest = kSecond / 20;
 constexpr std::int64_t kLeastWait = 50'000;
@@ -379,7 +381,14 @@ LoadResult LoadEngine::run(const std::function<void(const LoadMark&)>& progress)
   std::size_t const marks_before = result_.marks.size() + 1;
   next_counters_ns_ = 0;
   std::int64_t const give_up = now_ns() + to_ns(options_.settle_seconds);
-  while (now_ns() < give_up) {
+  std::size_t marks_seen = result_.marks.size();
+  std::int64_t last_mark_ns = now_ns();
+  // A server that tells its counters no more has ended, and so has its backlog.
+  while (now_ns() < give_up && now_ns() < last_mark_ns + kSilence) {
+    if (result_.marks.size() != marks_seen) {
+      marks_seen = result_.marks.size();
+      last_mark_ns = now_ns();
+    }
     bool const counted = result_.marks.size() > marks_before;
     result_.settled = counted && result_.marks.back().active == 0;
     if (result_.settled && samples_.empty() && !in_flight(Role::samples)) break;
