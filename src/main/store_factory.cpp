@@ -18,19 +18,29 @@ namespace {
 
 class OpenRocksStore final : public OpenStore {
  public:
-  explicit OpenRocksStore(std::unique_ptr<rocksdb_store::RocksStore> store)
-      : store_(std::move(store)) {}
+  OpenRocksStore(std::unique_ptr<rocksdb_store::RocksStore> store, ports::Log& log)
+      : store_(std::move(store)), log_(log) {}
 
   ports::OrderStore& store() override { return *store_; }
   const ports::OrderReader& reader() const override { return store_->reader(); }
   std::expected<std::vector<domain::Month>, ports::StoreError> drop_history(
       domain::Month first_kept, domain::Now now) override {
+    if (!store_->agrees_with_clock(now)) {
+      log_.write(
+          ports::LogLevel::warning,
+          "the wall clock was set ahead by more than a day while this process ran: no "
+          "history is dropped and no idempotency key expires by it. Set the clock, or, if it "
+          "is right, restart with --accept-clock",
+          {{"code", domain::to_string(domain::ErrorCode::clock_moved)},
+           {"clock", domain::to_rfc3339(now.wall)}});
+    }
     return store_->drop_months_before(first_kept, now);
   }
   std::expected<void, ports::StoreError> close() override { return store_->close(); }
 
  private:
   std::unique_ptr<rocksdb_store::RocksStore> store_;
+  ports::Log& log_;
 };
 
 class OpenMemoryStore final : public OpenStore {
@@ -109,7 +119,7 @@ std::unique_ptr<OpenStore> open_rocks(const std::string& directory, const ServeO
                {"detail", store.error().detail}});
     return nullptr;
   }
-  return std::make_unique<OpenRocksStore>(std::move(*store));
+  return std::make_unique<OpenRocksStore>(std::move(*store), log);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ using ports::StoreError;
 Applier::Applier(StoreState& state, domain::Now now)
     : state_(state),
       now_(now),
+      trusted_(state.evidence.trusted(now)),
       // Under one boot the clock cannot be behind the last batch; if it is, nothing counts twice.
       limiter_time_(std::max(now.monotonic, state.clock.limiter_time)) {
   state_.writes.clear();
@@ -236,10 +237,16 @@ Applier::Maybe<void> Applier::finish() {
   state_.clock.limiter_time = limiter_time_;
   state_.clock.wall = std::max(state_.clock.wall, now_.wall);
   state_.writes.put(family(Family::meta), meta::kClock, state_.clock);
+  if (!state_.evidence.agrees(now_) && !state_.is_disagreement_stored) {
+    // The next start must not take the wall clock of this run for agreed.
+    const domain::Instant agreed = trusted_ - domain::ClockEvidence::kTolerance;
+    state_.writes.put(family(Family::meta), meta::kAgreed, static_cast<std::uint64_t>(agreed.us));
+    state_.is_disagreement_stored = true;
+  }
   if (const auto done = state_.database->write(state_.writes); !done) {
     return std::unexpected(done.error());
   }
-  state_.database->set_wall(state_.clock.wall);
+  state_.database->set_wall(trusted_);
   for (const std::uint32_t tenant : changed_contracts_) {
     const TenantRow& row = state_.tenants.row(tenant);
     state_.contracts.put(row.id, *row.stored);

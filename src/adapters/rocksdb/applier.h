@@ -65,6 +65,7 @@ class Applier {
 
   StoreState& state_;
   domain::Now now_;
+  domain::Instant trusted_;  ///< what keys expire by
   domain::MonotonicTime limiter_time_;
   std::vector<BatchRecord::Entry> ended_;  ///< tenants by their number in the table
   std::vector<std::uint32_t> changed_buckets_;

@@ -108,7 +108,7 @@ Applier::Maybe<std::optional<AcceptResult>> Applier::answer_from_key(const ports
   const auto record = decode<domain::IdempotencyRecord>(idempotency_key_, *stored);
   if (!record) return std::unexpected(StoreError::corrupt);
   const auto decision =
-      domain::decide_idempotency(*record, command.idempotency->fingerprint, now_.wall);
+      domain::decide_idempotency(*record, command.idempotency->fingerprint, trusted_);
   if (decision == domain::IdempotencyDecision::claim) return std::nullopt;
 
   AcceptResult result;

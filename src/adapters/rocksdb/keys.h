@@ -48,6 +48,8 @@ inline constexpr std::string_view kClock = "clock";  ///< written with every bat
 inline constexpr std::string_view kRun = "run";
 inline constexpr std::string_view kMarks = "marks";
 inline constexpr std::string_view kDropped = "dropped";  ///< months of history that were
+inline constexpr std::string_view kAgreed = "agreed";    ///< the time to expire by, if the wall
+                                                         ///< clock was too far ahead of it
 inline constexpr std::string_view kSealed = "sealed";    ///< the store that this one was moved to
 }  // namespace meta
 

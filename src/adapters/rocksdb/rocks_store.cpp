@@ -173,12 +173,16 @@ std::expected<void, StoreError> RocksStore::close() {
   return {};
 }
 
+bool RocksStore::agrees_with_clock(domain::Now now) const {
+  return state_->evidence.agrees(now);
+}
+
 std::expected<std::vector<Month>, StoreError> RocksStore::drop_months_before(Month first_kept,
                                                                              domain::Now now) {
   if (const auto error = state_->database->stopped()) return std::unexpected(*error);
   const Duration retention =
       std::max(domain::limits::kMinHistoryRetention, state_->options.idempotency_retention);
-  Month kept = std::min(first_kept, domain::month_of(now.wall - retention));
+  Month kept = std::min(first_kept, domain::month_of(state_->evidence.trusted(now) - retention));
   if (const auto month = state_->work.oldest_month()) kept = std::min(kept, *month);
   if (const auto month = state_->outbox.oldest_month()) kept = std::min(kept, *month);
   std::vector<Month> dropped;

@@ -38,10 +38,15 @@ class RocksStore final : public ports::OrderStore {
   std::expected<void, ports::StoreError> close();
 
   /// Drops history older than `first_kept` and returns the months that went. Never one within the
-  /// least retention, nor one that an active order, an unfinished terminal batch or a delivery
-  /// names, nor any later one. The writer's thread.
+  /// least retention of a time that can be believed (agrees_with_clock), nor one that an active
+  /// order, an unfinished terminal batch or a delivery names, nor any later one. The writer's
+  /// thread.
   std::expected<std::vector<domain::Month>, ports::StoreError> drop_months_before(
       domain::Month first_kept, domain::Now now);
+
+  /// Whether the wall clock may be believed where an error cannot be taken back
+  /// (domain::ClockEvidence). While it may not, no key expires and no month is dropped by it.
+  bool agrees_with_clock(domain::Now now) const;
 
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
       std::span<ports::Command> commands, domain::Now now) override;

@@ -545,6 +545,48 @@ TEST_F(RocksStoreTest, OrdersBeyondTheFreshRecordsAreClaimedAsTheyWereStored) {
   EXPECT_EQ(store->claim(Stage::inventory, 100, now).value(), accepted);
 }
 
+TEST_F(RocksStoreTest, WorkThatWasTimedByAClockFarAheadIsNotHeldByTheDifference) {
+  open();
+  pass(Duration::hours(24 * 400));
+  ASSERT_TRUE(try_apply(ports::SetStock{.tenant = domain::TenantId::unchecked("acme"),
+                                        .product = domain::ProductId::unchecked("PROD-1"),
+                                        .on_hand = 5}));
+  const Order placed = accept();
+  const Order reserved = commit(placed, steps::next(placed, now.wall));
+  const Order waiting = commit(reserved, steps::fail(reserved, now.wall));
+  ASSERT_GT(waiting.due, now.wall);
+  store.reset();
+  options.clock_check = ClockCheck::accepted;
+  now.wall = now.wall - Duration::hours(24 * 400);
+  open();
+  ASSERT_TRUE(store->next_due());
+  EXPECT_EQ(*store->next_due() - now.wall, waiting.due - waiting.updated_at);
+}
+
+TEST_F(RocksStoreTest, AClockThatWasSetAheadDropsNothingUntilAPersonSaysThatItIsRight) {
+  open();
+  const Order old = accept_and_cancel();
+  finish_batches();
+  now.wall = now.wall + Duration::hours(24 * 400);  // and the monotonic clock did not move
+  EXPECT_FALSE(store->agrees_with_clock(now));
+  accept_and_cancel();
+  finish_batches();
+  EXPECT_THAT(store->drop_months_before(domain::month_of(now.wall), now).value(), IsEmpty());
+  ASSERT_TRUE(store->close());
+  store.reset();
+  options.clock_check = ClockCheck::enforced;
+  open();
+  EXPECT_FALSE(store->agrees_with_clock(now)) << "what the last run showed is no evidence";
+  EXPECT_THAT(store->drop_months_before(domain::month_of(now.wall), now).value(), IsEmpty());
+  EXPECT_TRUE(store->reader().find(old.id).value());
+  store.reset();
+  options.clock_check = ClockCheck::accepted;
+  open();
+  EXPECT_TRUE(store->agrees_with_clock(now));
+  EXPECT_THAT(store->drop_months_before(domain::month_of(now.wall), now).value(),
+              ElementsAre(old.id.month()));
+}
+
 TEST_F(RocksStoreTest, ACleanCloseEndsTheRun) {
   open();
   accept();

@@ -181,7 +181,8 @@ bool Dump::listed(std::string_view key, std::string_view value) {
 }
 
 bool Dump::fact(std::string_view key, std::string_view value) {
-  if (key == meta::kLayout) return decode<std::uint64_t>(key, value).has_value();
+  if (key == meta::kLayout || key == meta::kAgreed)
+    return decode<std::uint64_t>(key, value).has_value();
   if (key == meta::kBoot || key == meta::kSealed)
     return decode<std::string>(key, value).has_value();
   if (key == meta::kClock) return decode<ClockRecord>(key, value).has_value();

@@ -117,7 +117,16 @@ StoreOpener::Maybe<void> StoreOpener::read_facts() {
   // Where an operator took a clock that is further behind, the stored time was the wrong one.
   const domain::Duration behind = clock->wall - state_.options.now.wall;
   if (behind <= domain::limits::kMaxClockBehind) state_.recovery.latest = clock->wall;
+  if (behind > domain::limits::kMaxClockBehind) ahead_ = behind;
   state_.clock.wall = std::max(state_.options.now.wall, state_.recovery.latest);
+  const auto agreed = fact<std::uint64_t>(meta::kAgreed, 0);
+  if (!agreed) return std::unexpected(agreed.error());
+  state_.is_disagreement_stored =
+      *agreed != 0 && state_.options.clock_check == ClockCheck::enforced;
+  const domain::Instant believed = state_.is_disagreement_stored
+                                       ? domain::Instant{static_cast<std::int64_t>(*agreed)}
+                                       : state_.clock.wall;
+  state_.evidence = domain::ClockEvidence({.wall = believed, .monotonic = now});
   if (run->end == LastEnd::unclean) {
     state_.run.unclean_ends = run->unclean_ends + 1;
     marked_ = std::move(*marks);
@@ -213,11 +222,14 @@ StoreOpener::Maybe<void> StoreOpener::load_active_orders() {
     auto record = decode_order(id, key, value);
     if (!record || domain::is_terminal(record->order.status)) return false;
     Order& order = record->order;
-    if (std::ranges::binary_search(marked_, id)) {
+    const bool is_marked = std::ranges::binary_search(marked_, id);
+    if (is_marked) {
       ++order.interruptions;
-      state_.writes.put_order(family, key, order, {});
       state_.recovery.interrupted.push_back(id);
     }
+    const bool is_pulled = is_due_ahead(order.due);
+    if (is_pulled) order.due = order.due - ahead_;
+    if (is_marked || is_pulled) state_.writes.put_order(family, key, order, {});
     state_.work.put(order, state_.tenants.ensure(order.tenant), state_.options.now.wall);
     state_.lists.active.add(id, PublishedIds::tenant_hash(order.tenant.str()));
     return !order.holds_stock || state_.stock.rebuild_reservation(order);
@@ -246,9 +258,10 @@ StoreOpener::Maybe<void> StoreOpener::load_outbox() {
     if (const auto order = id_of_tagged(kDeliveryTag, key)) {
       const auto record = decode<DeliveryRecord>(key, value);
       if (!record) return false;
-      state_.outbox.put_delivery(*order, {.tenant = state_.tenants.ensure(record->tenant),
-                                          .attempt = record->attempt,
-                                          .due = record->due});
+      state_.outbox.put_delivery(
+          *order, {.tenant = state_.tenants.ensure(record->tenant),
+                   .attempt = record->attempt,
+                   .due = is_due_ahead(record->due) ? record->due - ahead_ : record->due});
       return true;
     }
     ByteReader in(key);
@@ -273,6 +286,9 @@ StoreOpener::Maybe<void> StoreOpener::begin_run() {
   state_.writes.put(family, meta::kRun, state_.run);
   state_.writes.put(family, meta::kBoot, state_.options.boot_id);
   state_.writes.put(family, meta::kClock, state_.clock);
+  if (!state_.is_disagreement_stored) {
+    state_.writes.remove(family, meta::kAgreed, Removal::any);
+  }
   // What was running has been told once; nothing runs yet.
   state_.writes.put(family, meta::kMarks, std::vector<OrderId>{});
   // Every row that was behind is among these writes.
@@ -283,7 +299,7 @@ StoreOpener::Maybe<void> StoreOpener::begin_run() {
   }
   const auto done = state_.database->write(state_.writes);
   if (!done) return std::unexpected(open_error_of(done.error(), "storing that the run began"));
-  state_.database->set_wall(state_.clock.wall);
+  state_.database->set_wall(state_.evidence.trusted(state_.options.now));
   return {};
 }
 

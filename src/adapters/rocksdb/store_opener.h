@@ -47,7 +47,14 @@ class StoreOpener {
   template <typename Record>
   Maybe<Record> fact(std::string_view key, Record absent);
 
+  /// Whether a stored due time is from a clock that was ahead of the accepted one. What was left of
+  /// it then is left of it now: no work is held by the difference.
+  bool is_due_ahead(domain::Instant due) const {
+    return ahead_ > domain::Duration{0} && due > state_.options.now.wall;
+  }
+
   StoreState& state_;
+  domain::Duration ahead_{0};  ///< of the last stored time before this start's
   bool is_first_run_ = true;
   bool is_same_boot_ = false;
   std::vector<domain::OrderId> marked_;

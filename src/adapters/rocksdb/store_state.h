@@ -19,6 +19,7 @@
 #include "adapters/rocksdb/tenant_table.h"
 #include "adapters/rocksdb/work_index.h"
 #include "adapters/rocksdb/write_set.h"
+#include "domain/clock_evidence.h"
 #include "domain/order.h"
 #include "ports/order_store.h"
 
@@ -59,6 +60,8 @@ struct StoreState {
   ClaimedKeys claimed;
   WriteSet writes;
   ClockRecord clock;
+  domain::ClockEvidence evidence{options.now};
+  bool is_disagreement_stored = false;
   RunRecord run;
   ports::Recovery recovery;
 
