@@ -232,9 +232,9 @@ void SharedDatabase::after_command(const NodeRun& run, const ports::Command& com
 }
 
 std::vector<domain::Order> SharedDatabase::claim(const NodeRun& run, domain::Stage stage,
-                                                 std::size_t limit) {
+                                                 std::size_t limit, ports::ClaimPlaces* places) {
   end_leases();
-  auto claimed = core_->claim(stage, limit, clock_()).value();
+  auto claimed = core_->claim_within(stage, limit, places, clock_()).value();
   for (const domain::Order& order : claimed) lease_order(run, order.id);
   return claimed;
 }

@@ -96,7 +96,8 @@ class SharedDatabase {
                 std::vector<std::size_t> to_hold = {});
 
   // As ports::OrderStore, each on behalf of a run.
-  std::vector<domain::Order> claim(const NodeRun& run, domain::Stage stage, std::size_t limit);
+  std::vector<domain::Order> claim(const NodeRun& run, domain::Stage stage, std::size_t limit,
+                                   ports::ClaimPlaces* places);
   std::optional<domain::Order> claim_one(const NodeRun& run, const domain::OrderId& order);
   void release(const NodeRun& run, const domain::OrderId& order, domain::Instant due);
   void mark(const NodeRun& run, std::span<const domain::OrderId> orders);

@@ -222,15 +222,15 @@ void SharedStoreClient::give_back_unheard(std::span<const Part> parts) {
 
 // --- Work ------------------------------------------------------------------------------------
 
-std::expected<std::vector<Order>, StoreError> SharedStoreClient::claim(Stage stage,
-                                                                       std::size_t limit,
-                                                                       domain::Now) {
+std::expected<std::vector<Order>, StoreError> SharedStoreClient::claim_within(
+    Stage stage, std::size_t limit, ports::ClaimPlaces* places, domain::Now) {
   const auto now = uptime();
   const std::vector<Order> unwanted =
       held_.take_older_than(now - std::chrono::microseconds(postgres_store::kMaxHeldFor.us));
   if (!unwanted.empty()) database_.hit(Probe::held_given_back);
   give_back(unwanted);
   std::vector<Order> held = held_.take(stage, limit);
+  if (places != nullptr) give_back(postgres_store::beyond_shares(held, *places, *this));
   limit -= held.size();
   auto& ask_again = ask_again_.at(static_cast<std::size_t>(stage));
   if (limit == 0 || (!held.empty() && now < ask_again)) {
@@ -238,7 +238,7 @@ std::expected<std::vector<Order>, StoreError> SharedStoreClient::claim(Stage sta
     held_.wanted(stage, limit);
     return held;
   }
-  auto claimed = call(CallKind::claim, [&] { return database_.claim(run_, stage, limit); });
+  auto claimed = call(CallKind::claim, [&] { return database_.claim(run_, stage, limit, places); });
   if (!claimed) {
     give_back(held);
     return claimed;

@@ -27,11 +27,11 @@ class ClockedClient final : public ports::OrderStore {
     clock_ = now;
     return client_.apply(commands, now);
   }
-  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
-                                                                     std::size_t limit,
-                                                                     domain::Now now) override {
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim_within(
+      domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places,
+      domain::Now now) override {
     clock_ = now;
-    return client_.claim(stage, limit, now);
+    return client_.claim_within(stage, limit, places, now);
   }
   std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
       const domain::OrderId& order) override {

@@ -93,11 +93,10 @@ std::expected<std::vector<ports::CommandResult>, StoreError> SimulatedStore::wri
   return results;
 }
 
-std::expected<std::vector<domain::Order>, StoreError> SimulatedStore::claim(domain::Stage stage,
-                                                                            std::size_t limit,
-                                                                            domain::Now now) {
+std::expected<std::vector<domain::Order>, StoreError> SimulatedStore::claim_within(
+    domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places, domain::Now now) {
   if (stopped_) return std::unexpected(*stopped_);
-  return store_.claim(stage, limit, now);
+  return store_.claim_within(stage, limit, places, now);
 }
 
 std::expected<std::optional<domain::Order>, StoreError> SimulatedStore::claim_one(

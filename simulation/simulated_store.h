@@ -51,9 +51,8 @@ class SimulatedStore final : public ports::OrderStore {
 
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
       std::span<ports::Command> commands, domain::Now now) override;
-  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
-                                                                     std::size_t limit,
-                                                                     domain::Now now) override;
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim_within(
+      domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places, domain::Now now) override;
   std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
       const domain::OrderId& order) override;
   void release(const domain::OrderId& order, domain::Instant due) override {

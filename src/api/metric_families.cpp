@@ -194,6 +194,10 @@ void add_totals(const pipeline::Statistics& statistics, Families& out) {
       statistics.unresolved);
   add(gauge("penstock_dead_letters_open", "Dead letters that wait for redrive or discard"),
       statistics.open_dead_letters);
+  add(gauge("penstock_tenants_held_back",
+            "Tenants whose charges wait because their share of dead letters or owed refunds is "
+            "used up; all without a contract of their own count as one"),
+      statistics.tenants_held_back);
   add(gauge("penstock_deliveries_waiting", "Webhook deliveries that are not done"),
       statistics.deliveries_waiting);
   add(counter("penstock_dead_letters_total", "Orders that were dead-lettered"),

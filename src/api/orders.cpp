@@ -107,6 +107,7 @@ Finish get_why(const Reads& reads, const ReadCall& call) {
   return [&context = reads.context, order = std::move(stored->order)](Reply reply) mutable {
     const domain::OrderId id = order.id;
     const auto stage = domain::stage_of(order.status);
+    domain::TenantId tenant = order.tenant;
     context.parts.intake.submit(pipeline::AskProgress{
         .order = id,
         .done =
@@ -117,7 +118,8 @@ Finish get_why(const Reads& reads, const ReadCall& call) {
                 return json_response(200, why_body(order, progress, now));
               });
             },
-        .stage = stage});
+        .stage = stage,
+        .tenant = std::move(tenant)});
   };
 }
 

@@ -150,7 +150,7 @@ TEST(FairQueueDeathTest, RefusesAWeightOfZero) {
 
 TEST(FairQueue, TakesATimedEntryNotBeforeItIsDue) {
   FairQueue queue;
-  queue.push_at(entry(1, 1), Instant{500});
+  queue.push_at(1, entry(1, 1), Instant{500});
   EXPECT_EQ(queue.timed(), 1U);
   EXPECT_EQ(queue.ready(), 0U);
   EXPECT_EQ(queue.next_due(), Instant{500});
@@ -163,13 +163,13 @@ TEST(FairQueue, TakesATimedEntryNotBeforeItIsDue) {
 TEST(FairQueue, TakesDueEntriesBeforeFirstClaimsAndByTheirTime) {
   FairQueue queue;
   queue.push(1, entry(1, 0));
-  queue.push_at(entry(1, 30), Instant{30});
-  queue.push_at(entry(1, 10), Instant{10});
-  queue.push_at(entry(1, 20), Instant{20});
-  queue.push_at(entry(1, 40), Instant{40});
+  queue.push_at(1, entry(1, 30), Instant{30});
+  queue.push_at(1, entry(1, 10), Instant{10});
+  queue.push_at(1, entry(1, 20), Instant{20});
+  queue.push_at(1, entry(1, 40), Instant{40});
   EXPECT_EQ(queue.next_due(), Instant{10});
   EXPECT_EQ(queue.pop(Instant{35})->order, entry(1, 10).order);
-  EXPECT_EQ(queue.next_due(), Instant{20});
+  EXPECT_EQ(queue.next_due(), Instant{40}) << "what was seen to be due waits no longer";
   EXPECT_EQ(queue.pop(Instant{35})->order, entry(1, 20).order);
   EXPECT_EQ(queue.pop(Instant{35})->order, entry(1, 30).order);
   EXPECT_EQ(queue.pop(Instant{35})->order, entry(1, 0).order);
@@ -179,18 +179,100 @@ TEST(FairQueue, TakesDueEntriesBeforeFirstClaimsAndByTheirTime) {
 
 TEST(FairQueue, TakesEntriesDueTogetherInTheOrderTheyWerePushed) {
   FairQueue queue;
-  for (std::uint64_t i = 0; i < 50; ++i) queue.push_at(entry(1, i), Instant{5});
+  for (std::uint64_t i = 0; i < 50; ++i) queue.push_at(1, entry(1, i), Instant{5});
   for (std::uint64_t i = 0; i < 50; ++i) EXPECT_EQ(queue.pop(kNow)->order, entry(1, i).order) << i;
 }
 
-TEST(FairQueue, LeavesTheTurnWhereItWasWhenATimedEntryComesBetween) {
+TEST(FairQueue, ADueEntryComesInItsTenantsTurnAndBeforeItsFirstClaims) {
   FairQueue queue;
   queue.set_weight(1, 2);
   push_many(queue, 1, 4);
   push_many(queue, 2, 4);
-  EXPECT_EQ(take_tenants(queue, 1), (Tenants{1}));
-  queue.push_at(entry(9, 1), Instant{0});
-  EXPECT_EQ(take_tenants(queue, 4), (Tenants{9, 1, 2, 1}));
+  EXPECT_EQ(take_tenants(queue, 2), (Tenants{1, 1}));
+  queue.push_at(9, entry(9, 1), Instant{0});
+  queue.push_at(2, entry(2, 77), Instant{0});
+  EXPECT_EQ(queue.next_tenant(kNow), 2U);
+  EXPECT_EQ(queue.pop(kNow)->order, entry(2, 77).order);
+  EXPECT_EQ(take_tenants(queue, 4), (Tenants{1, 1, 9, 2}));
+}
+
+TEST(FairQueue, DueEntriesOfOneTenantDoNotHoldUpAnother) {
+  FairQueue queue;
+  for (std::uint64_t i = 0; i < 100'000; ++i) queue.push_at(1, entry(1, i), Instant{5});
+  push_many(queue, 2, 3);
+  const Tenants taken = take_tenants(queue, 6);
+  EXPECT_EQ(std::ranges::count(taken, 2U), 3);
+  int rest = 0;
+  while (queue.pop(kNow)) ++rest;
+  EXPECT_EQ(rest, 100'000 - 3) << "and none is lost";
+}
+
+TEST(FairQueue, AllWithoutAContractShareOneTurn) {
+  FairQueue queue;
+  queue.set_standing(1, Standing::own_contract);
+  push_many(queue, 1, 50);
+  for (std::uint32_t name = 100; name < 150; ++name) push_many(queue, name, 5);
+  const Tenants taken = take_tenants(queue, 40);
+  EXPECT_EQ(std::ranges::count(taken, 1U), 20);
+  EXPECT_EQ((Tenants{taken[1], taken[3], taken[5]}), (Tenants{100, 101, 102}));
+}
+
+TEST(FairQueue, ATenantChangesItsRoundWhereItStands) {
+  FairQueue queue;
+  for (std::uint32_t name = 1; name <= 3; ++name) push_many(queue, name, 6);
+  queue.set_standing(2, Standing::own_contract);
+  EXPECT_EQ(take_tenants(queue, 6), (Tenants{1, 2, 3, 2, 1, 2}));
+  queue.set_standing(2, Standing::grouped);
+  EXPECT_EQ(take_tenants(queue, 6), (Tenants{3, 1, 2, 3, 1, 2}));
+  queue.set_standing(1, Standing::own_contract);
+  queue.set_standing(2, Standing::own_contract);
+  queue.set_standing(3, Standing::own_contract);
+  int rest = 0;
+  while (queue.pop(kNow)) ++rest;
+  EXPECT_EQ(rest, 6);
+  EXPECT_EQ(queue.tenants_held(), 3U);
+}
+
+TEST(FairQueue, WhoIsPassedOverKeepsItsLineAndHoldsUpNobody) {
+  FairQueue queue;
+  queue.set_standing(1, Standing::own_contract);
+  queue.set_standing(2, Standing::own_contract);
+  push_many(queue, 1, 3);
+  push_many(queue, 2, 1);
+  push_many(queue, 7, 1);
+  push_many(queue, 8, 1);
+  queue.push_at(1, entry(1, 9), Instant{0});
+  ASSERT_EQ(queue.next_tenant(kNow), 1U);
+  queue.pass_over();
+  EXPECT_EQ(take_tenants(queue, 1), (Tenants{2}));
+  ASSERT_EQ(queue.next_tenant(kNow), 7U);
+  queue.pass_over();
+  EXPECT_EQ(take_tenants(queue, 9), (Tenants{8}));
+  EXPECT_FALSE(queue.pop(kNow));
+  queue.end_pass();
+  EXPECT_EQ(queue.next_tenant(kNow), 1U);
+  EXPECT_EQ(queue.pop(kNow)->order, entry(1, 9).order);
+  EXPECT_EQ(queue.next_tenant(kNow), 7U);
+  queue.pass_over_group();
+  EXPECT_EQ(queue.pop(kNow)->order, entry(1, 0).order);
+  EXPECT_EQ(take_tenants(queue, 9), (Tenants{1, 1}));
+  queue.end_pass();
+  EXPECT_EQ(take_tenants(queue, 9), (Tenants{7}));
+  queue.end_pass();
+  EXPECT_FALSE(queue.pop(kNow));
+}
+
+TEST(FairQueue, AGroupThatIsPassedOverTakesMoreInAndComesBack) {
+  FairQueue queue;
+  push_many(queue, 1, 1);
+  ASSERT_EQ(queue.next_tenant(kNow), 1U);
+  queue.pass_over_group();
+  push_many(queue, 2, 1);
+  EXPECT_FALSE(queue.pop(kNow));
+  queue.set_standing(1, Standing::own_contract);
+  EXPECT_EQ(take_tenants(queue, 9), (Tenants{1}));
+  queue.end_pass();
+  EXPECT_EQ(take_tenants(queue, 9), (Tenants{2}));
 }
 
 TEST(FairQueue, KnowsTheOldestFirstClaimOverAllTenants) {
@@ -200,7 +282,7 @@ TEST(FairQueue, KnowsTheOldestFirstClaimOverAllTenants) {
   queue.push(1, entry(1, 2, Instant{60}));
   queue.push(2, entry(2, 1, Instant{40}));
   queue.push(3, entry(3, 1, Instant{70}));
-  queue.push_at(entry(4, 1, Instant{1}), Instant{INT64_MAX});
+  queue.push_at(4, entry(4, 1, Instant{1}), Instant{INT64_MAX});
   EXPECT_EQ(queue.oldest(), Instant{40}) << "timed entries do not count";
   EXPECT_EQ(tenant_of(*queue.pop(kNow)), 1U);
   EXPECT_EQ(queue.oldest(), Instant{40});
@@ -279,42 +361,58 @@ TEST(FairQueue, ServesBusyTenantsByTheirWeightsOverAnyStretch) {
   }
 }
 
-// The reference is the plain form: a deque a tenant, a list of turns, a sorted map of timed ones.
+// The reference is the plain form: two deques a tenant, a list of turns, a sorted map of timed
+// ones.
 class PlainQueue {
  public:
   void push(std::uint32_t tenant, std::uint64_t number) {
-    if (lines_[tenant].empty()) turns_.push_back(tenant);
-    lines_[tenant].push_back(number);
+    enter(tenant);
+    lines_[tenant].claims.push_back(number);
   }
-  void push_at(std::uint64_t number, Instant due) { timed_.emplace(due, number); }
+  void push_at(std::uint32_t tenant, std::uint64_t number, Instant due) {
+    timed_.emplace(due, std::pair(tenant, number));
+  }
   void set_weight(std::uint32_t tenant, std::uint32_t weight) { weights_[tenant] = weight; }
 
   std::optional<std::uint64_t> pop(Instant now) {
-    if (!timed_.empty() && timed_.begin()->first <= now) {
-      const std::uint64_t number = timed_.begin()->second;
+    while (!timed_.empty() && timed_.begin()->first <= now) {
+      const auto [tenant, number] = timed_.begin()->second;
       timed_.erase(timed_.begin());
-      return number;
+      enter(tenant);
+      lines_[tenant].due.push_back(number);
     }
     if (turns_.empty()) return std::nullopt;
     const std::uint32_t tenant = turns_.front();
-    const std::uint64_t number = lines_[tenant].front();
-    lines_[tenant].pop_front();
-    ++taken_;
+    Lines& lines = lines_[tenant];
+    std::deque<std::uint64_t>& line = lines.due.empty() ? lines.claims : lines.due;
+    const std::uint64_t number = line.front();
+    line.pop_front();
+    ++lines.taken;
     const std::uint32_t weight = weights_.contains(tenant) ? weights_[tenant] : 1;
-    if (taken_ >= weight || lines_[tenant].empty()) {
-      taken_ = 0;
+    if (lines.taken >= weight || lines.is_empty()) {
+      lines.taken = 0;
       turns_.pop_front();
-      if (!lines_[tenant].empty()) turns_.push_back(tenant);
+      if (!lines.is_empty()) turns_.push_back(tenant);
     }
     return number;
   }
 
  private:
-  std::map<std::uint32_t, std::deque<std::uint64_t>> lines_;
+  struct Lines {
+    std::deque<std::uint64_t> due;
+    std::deque<std::uint64_t> claims;
+    std::uint32_t taken = 0;
+    bool is_empty() const { return due.empty() && claims.empty(); }
+  };
+
+  void enter(std::uint32_t tenant) {
+    if (lines_[tenant].is_empty()) turns_.push_back(tenant);
+  }
+
+  std::map<std::uint32_t, Lines> lines_;
   std::map<std::uint32_t, std::uint32_t> weights_;
   std::deque<std::uint32_t> turns_;
-  std::uint32_t taken_ = 0;
-  std::multimap<Instant, std::uint64_t> timed_;
+  std::multimap<Instant, std::pair<std::uint32_t, std::uint64_t>> timed_;
 };
 
 TEST(FairQueue, AgreesWithAPlainOneOverRandomUse) {
@@ -338,8 +436,8 @@ TEST(FairQueue, AgreesWithAPlainOneOverRandomUse) {
         ++held;
         if (choice % 5 == 0) {
           const Instant due{now + static_cast<std::int64_t>(random() % 500)};
-          queue.push_at(entry(tenant, i), due);
-          plain.push_at(i, due);
+          queue.push_at(tenant, entry(tenant, i), due);
+          plain.push_at(tenant, i, due);
         } else {
           queue.push(tenant, entry(tenant, i));
           plain.push(tenant, i);

@@ -20,6 +20,7 @@ std::size_t allowance(const PartyView& view) {
 }
 
 std::size_t SharedRoom::group_allowance() const {
+  if (capacity_ < kLeastShared) return free();
   return allowance(
       {.capacity = capacity_, .free = free(), .parties = own_parties_ + 1, .held = group_used_});
 }
@@ -28,18 +29,21 @@ bool SharedRoom::has_place_for(const Share& share) const {
   // While half of a room is free nobody can be at a share: what follows would say so too.
   constexpr std::size_t kLeastForShortcut = 64;
   if (capacity_ >= kLeastForShortcut && used_ <= capacity_ / 2) return true;
+  return places_for(share) > 0;
+}
+
+std::size_t SharedRoom::places_for(const Share& share) const {
+  if (capacity_ < kLeastShared) return free();
   const std::size_t comes = share.held == 0 ? 1 : 0;
   if (share.standing == Standing::own_contract) {
-    return allowance({.capacity = capacity_,
-                      .free = free(),
-                      .parties = parties() + comes,
-                      .held = share.held}) > 0;
+    return allowance(
+        {.capacity = capacity_, .free = free(), .parties = parties() + comes, .held = share.held});
   }
   const std::size_t for_group = group_allowance();
   return allowance({.capacity = group_used_ + for_group,
                     .free = for_group,
                     .parties = members_ + comes,
-                    .held = share.held}) > 0;
+                    .held = share.held});
 }
 
 void SharedRoom::enter(const Share& share) {

@@ -56,11 +56,15 @@ class SharedRoom {
  public:
   /// A party may hold this many times what is free.
   static constexpr std::size_t kGreed = 8;
+  /// A smaller room is not worth sharing: its places are for whoever comes.
+  static constexpr std::size_t kLeastShared = 16;
 
   explicit SharedRoom(std::size_t capacity) : capacity_(capacity) {}
 
   /// Whether the tenant's share has a place left.
   bool has_place_for(const Share& share) const;
+  /// How many places the tenant may take one after the other while nobody else does.
+  std::size_t places_for(const Share& share) const;
   /// Whether no tenant of the group may take a place, whatever it holds.
   bool is_group_full() const { return group_allowance() == 0; }
 

@@ -34,7 +34,7 @@ std::size_t reserve_of(std::size_t capacity, std::size_t parties) {
 }
 
 TEST(FairShare, OneAloneHasMostOfTheRoomAndNotAllOfIt) {
-  for (const std::size_t capacity : {2U, 3U, 10U, 50U, 256U, 10'000U, 1'000'000U}) {
+  for (const std::size_t capacity : {16U, 20U, 50U, 256U, 10'000U, 1'000'000U}) {
     SharedRoom room(capacity);
     Share alone = own();
     const std::size_t taken = take_all(room, alone);
@@ -51,6 +51,13 @@ TEST(FairShare, ARoomOfOnePlaceIsUsed) {
   EXPECT_FALSE(room.has_place_for(second));
   room.give_back(first);
   EXPECT_EQ(take_all(room, second), 1U);
+}
+
+TEST(FairShare, ASmallRoomIsForWhoeverComes) {
+  SharedRoom room(SharedRoom::kLeastShared - 1);
+  Share first;
+  EXPECT_EQ(take_all(room, first), room.capacity());
+  EXPECT_TRUE(room.is_group_full());
 }
 
 TEST(FairShare, ARoomWithoutPlacesLetsNobodyIn) {
@@ -297,17 +304,18 @@ TEST(FairRoom, KeepsMemoryForThoseThatHoldPlacesOnly) {
 }
 
 TEST(FairRoom, RefusesWhoIsAtItsShareAndKeepsNoTraceOfANameThatFoundNoPlace) {
-  FairRoom<int> room(9);
+  FairRoom<int> room(18);
   std::vector<FairRoom<int>::Holder*> held;
   while (auto* holder = room.take(1, Standing::own_contract)) held.push_back(holder);
-  EXPECT_EQ(held.size(), 8U);
+  EXPECT_EQ(held.size(), 16U);
   EXPECT_FALSE(room.has_place_for(1, Standing::own_contract));
   EXPECT_TRUE(room.has_place_for(2, Standing::grouped));
   EXPECT_NE(room.take(2, Standing::grouped), nullptr);
+  EXPECT_NE(room.take(4, Standing::own_contract), nullptr);
   EXPECT_EQ(room.take(3, Standing::own_contract), nullptr);
   std::size_t parties = 0;
   room.for_each([&parties](int, const Share&) { ++parties; });
-  EXPECT_EQ(parties, 2U);
+  EXPECT_EQ(parties, 3U);
 }
 
 TEST(FairRoom, FollowsAContractThatWasMadeWhilePlacesAreHeld) {

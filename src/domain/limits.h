@@ -31,7 +31,7 @@ inline constexpr std::int64_t kMaxWaitSeconds = 30;
 // Contracts.
 inline constexpr std::int64_t kMaxRatePerSecond = 1'000'000;
 inline constexpr std::int64_t kMaxBurst = 10'000'000;
-inline constexpr std::size_t kMaxTenants = 100'000;
+inline constexpr std::size_t kMaxTenants = 100'000;  // with a contract, and as many without
 inline constexpr std::int64_t kMaxWeight = 1'000;
 
 // The pipeline.

@@ -27,6 +27,10 @@ class LineSampler {
   }
   /// How many were not let through since this was last asked.
   std::uint64_t take_left_out() { return std::exchange(left_out_, 0); }
+  /// The same, once their ten seconds are over; zero before.
+  std::uint64_t take_left_out_after(domain::Instant now) {
+    return left_out_ > 0 && (now - window_ >= kWindow || now < window_) ? take_left_out() : 0;
+  }
 
  private:
   domain::Instant window_;

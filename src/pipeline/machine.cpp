@@ -33,6 +33,11 @@ Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
 
 void Pipeline::Machine::poll(Now now) {
   meter_.tick(now.wall);
+  if (const std::uint64_t left_out = dead_letter_lines_.take_left_out_after(now.wall);
+      left_out > 0) {
+    parts_.log.write(ports::LogLevel::warning, "more orders dead-lettered than lines were written",
+                     {{"left_out", left_out}});
+  }
   steps_.take_replies(now);
   if (options_.stages.notification) notification_.take_replies(now);
   take_requests(now);
@@ -106,7 +111,7 @@ bool Pipeline::Machine::idle() const {
 void Pipeline::Machine::landed(const Landing& landing) {
   meter_.landed(landing);
   if (domain::is_terminal(landing.status)) waiters_.ended(landing.order);
-  if (landing.dead_lettered) {
+  if (landing.dead_lettered && dead_letter_lines_.admits(landing.events.back().at)) {
     parts_.log.write(ports::LogLevel::warning, "order dead-lettered",
                      {{"correlation_id", landing.correlation.str()},
                       {"tenant_id", landing.tenant.str()},
@@ -168,6 +173,7 @@ Statistics Pipeline::Machine::statistics(Now now) const {
   result.active = depth.active;
   result.owed_refunds = depth.owed_refunds;
   result.deliveries_waiting = depth.deliveries;
+  result.tenants_held_back = steps_.held_back();
   result.open_dead_letters = depth.open_dead_letters;
   result.unresolved = steps_.unresolved_count();
   result.commits = commits_.batches();

@@ -65,6 +65,7 @@ class Pipeline::Machine {
   LineSampler unpaid_lines_;  ///< of refunds that failed
   StepLoop steps_;
   NotificationStage notification_;
+  LineSampler dead_letter_lines_;
   Waiters waiters_;
   domain::Instant looked_for_ends_;
   RedriveQueue redrives_;

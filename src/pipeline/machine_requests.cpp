@@ -244,7 +244,9 @@ void Pipeline::Machine::handle(PutContract request, Now) {
 }
 
 void Pipeline::Machine::handle(AskProgress request, Now) {
-  request.done(steps_.progress(request.order, request.stage));
+  Progress progress = steps_.progress(request.order, request.stage);
+  progress.at_bound = request.stage == domain::Stage::payment && steps_.holds_back(request.tenant);
+  request.done(std::move(progress));
 }
 
 void Pipeline::Machine::handle(ListUnresolved request, Now) {

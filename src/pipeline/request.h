@@ -140,13 +140,15 @@ struct Progress {
   domain::Instant peer_next_try;                    ///< when it is asked again
   bool runs_elsewhere = false;                      ///< this process does not run the order's stage
   bool careful_run = false;                         ///< after crashes a few orders run at a time
-  bool at_bound = false;  ///< charges are held back: dead letters or owed refunds are at a bound
+  /// Charges of the tenant are held back: its dead letters or owed refunds are at their share.
+  bool at_bound = false;
 };
 
 struct AskProgress {
   domain::OrderId order;
   Done<Progress> done;
   std::optional<domain::Stage> stage{};  ///< of the order as it was read; nothing: not known
+  domain::TenantId tenant{};
 };
 
 /// An order whose charge or refund got no answer yet.

@@ -63,6 +63,8 @@ struct Statistics {
   std::size_t owed_refunds = 0;
   std::size_t unresolved = 0;
   std::size_t deliveries_waiting = 0;
+  /// Tenants whose charges are held back by their share of dead letters or owed refunds.
+  std::size_t tenants_held_back = 0;
   std::size_t open_dead_letters = 0;
   /// The tenants with the most requests, at most kTopTenants, and the sum of all others.
   std::vector<TenantStatistics> top_tenants;

@@ -19,7 +19,6 @@ using domain::Stage;
 namespace {
 
 constexpr std::array kDrivenStages{Stage::inventory, Stage::payment, Stage::fulfillment};
-constexpr domain::Duration kBoundsLook = domain::Duration::milliseconds(100);
 /// How long an order that must run alone gives way to what is in flight.
 constexpr domain::Duration kGiveWay = domain::Duration::milliseconds(10);
 /// How soon a poll follows that has nothing else to wait for than room.
@@ -61,6 +60,8 @@ StepLoop::StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& com
       landed_(std::move(landed)),
       careful_(parts.store, now),
       outages_(parts.log),
+      places_(options),
+      bounds_(parts.store, parts.reader, parts.log),
       now_(now) {}
 
 void StepLoop::take_replies(Now now) {
@@ -89,7 +90,12 @@ void StepLoop::take_replies(Now now) {
 void StepLoop::reply(std::uint64_t ticket, domain::Outcome outcome, Now now) {
   auto entry = in_flight_.extract(ticket);
   if (entry.empty()) return;
-  InFlight& flight = entry.mapped();
+  places_.begin(entry.mapped().place);
+  settle(std::move(entry.mapped()), std::move(outcome), now);
+  places_.end();
+}
+
+void StepLoop::settle(InFlight&& flight, domain::Outcome&& outcome, Now now) {
   const Stage stage = stage_of_effect(flight.kind);
   in_flight_by_stage_[index_of(stage)] -= 1;
   meter_.effect(flight.kind, outcome.kind);
@@ -287,7 +293,7 @@ void StepLoop::claim_and_send(Now now) {
   now_ = now;
   claimed_ = 0;
   left_some_ = false;
-  look_at_bounds(now);
+  bounds_.look(now);
   forget_what_others_settled(now);
   const bool quiet = in_flight_.empty() && commits_.empty();
   if (commits_.empty()) {
@@ -315,20 +321,33 @@ void StepLoop::claim_and_send(Now now) {
 void StepLoop::claim_stage(Stage stage, Now now) {
   const std::size_t limit = room(stage, now);
   if (limit == 0) return;
-  auto claimed = parts_.store.claim(stage, limit, now);
-  if (!claimed) return;
+  // A careful run has a few orders in flight at most: there is nothing to share.
+  StagePlaces::Room* const room = careful_.careful() ? nullptr : places_.room_of(stage);
+  std::optional<ports::ClaimPlaces> places;
+  if (room != nullptr) places.emplace(*room);
+  auto claimed = parts_.store.claim_within(stage, limit, places ? &*places : nullptr, now);
+  if (!claimed) {
+    while (places && !places->taken().empty()) places->undo();
+    return;
+  }
   claimed_ += claimed->size();
   if (claimed->size() == limit || (careful_.careful() && !claimed->empty())) left_some_ = true;
   if (careful_.careful()) *claimed = marked(std::move(*claimed), stage, now);
-  for (Order& order : *claimed) {
-    if (careful_.verdict(order) == CarefulRun::Verdict::give_up) {
-      const domain::Version read = order.version;
-      commit_decided(read, dead_letter_interrupted(order, options_.saga, now.wall), {});
-      continue;
-    }
-    domain::Step step = next_step(order, options_.saga, moment(now));
-    proceed(std::move(order), std::move(step), {}, now);
+  for (std::size_t index = 0; index < claimed->size(); ++index) {
+    if (places) places_.begin({.room = room, .holder = places->taken()[index]});
+    step_claimed(std::move(claimed->at(index)), now);
+    places_.end();
   }
+}
+
+void StepLoop::step_claimed(Order&& order, Now now) {
+  if (careful_.verdict(order) == CarefulRun::Verdict::give_up) {
+    const domain::Version read = order.version;
+    commit_decided(read, dead_letter_interrupted(order, options_.saga, now.wall), {});
+    return;
+  }
+  domain::Step step = next_step(order, options_.saga, moment(now));
+  proceed(std::move(order), std::move(step), {}, now);
 }
 
 // Marks what may run now and returns it; the rest gives way for a moment.
@@ -359,7 +378,7 @@ void StepLoop::add_running(const domain::OrderId& order) {
 }
 
 void StepLoop::want(Order&& order, domain::Effect&& effect, Now now) {
-  if (effect.kind == EffectKind::charge && at_bound_) {
+  if (effect.kind == EffectKind::charge && bounds_.holds_back(order.tenant)) {
     // Charges are what fills the dead letters and owed refunds; closes and refunds empty them.
     parts_.store.release(order.id, now.wall + kHoldBack);
     return;
@@ -386,7 +405,7 @@ void StepLoop::want(Order&& order, domain::Effect&& effect, Now now) {
         {.ticket = ticket, .kind = effect.kind, .key = std::move(effect.key), .order = order});
   }
   in_flight_by_stage_[index_of(stage)] += 1;
-  in_flight_.try_emplace(ticket, std::move(order), effect.kind, now.wall);
+  in_flight_.try_emplace(ticket, std::move(order), effect.kind, now.wall, places_.hand_on());
 }
 
 void StepLoop::send(Now now) {
@@ -414,16 +433,9 @@ void StepLoop::send(Now now) {
   }
 }
 
-void StepLoop::look_at_bounds(Now now) {
-  if (now.wall - bounds_looked_at_ < kBoundsLook) return;
-  bounds_looked_at_ = now.wall;
-  const ports::StoreDepth depth = parts_.store.depth();
-  at_bound_ = depth.open_dead_letters >= domain::limits::kMaxDeadLetters ||
-              depth.owed_refunds >= domain::limits::kMaxOwedRefunds;
-}
-
 bool StepLoop::paused(Stage stage, domain::Instant now) const {
-  return pauses_[index_of(stage)].paused(now) || (stage == Stage::payment && at_bound_);
+  return pauses_[index_of(stage)].paused(now) ||
+         (stage == Stage::payment && bounds_.holds_back_all());
 }
 
 std::optional<domain::Instant> StepLoop::next_due() const {

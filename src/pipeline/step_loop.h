@@ -11,11 +11,13 @@
 #include "domain/order.h"
 #include "domain/saga.h"
 #include "pipeline/careful_run.h"
+#include "pipeline/charge_bounds.h"
 #include "pipeline/commit_queue.h"
 #include "pipeline/meter.h"
 #include "pipeline/outage_log.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/stage_pause.h"
+#include "pipeline/stage_places.h"
 
 namespace penstock::pipeline {
 
@@ -51,6 +53,9 @@ class StepLoop {
   /// Since when the order has waited that an effect of the stage settled nothing for, the longest.
   std::optional<domain::Instant> longest_wait(domain::Stage stage) const;
   Progress progress(const domain::OrderId& order, std::optional<domain::Stage> stage) const;
+  /// Tenants whose charges are held back by a bound; all without a contract count as one.
+  std::size_t held_back() const { return bounds_.held_back(); }
+  bool holds_back(const domain::TenantId& tenant) const { return bounds_.holds_back(tenant); }
   std::vector<Unresolved> unresolved(std::size_t limit) const;
   std::size_t unresolved_count() const;
 
@@ -60,6 +65,7 @@ class StepLoop {
     domain::Order order;
     domain::EffectKind kind = domain::EffectKind::charge;
     domain::Instant since;
+    StagePlaces::Place place{};
   };
   /// An order whose effects settled nothing so far: without an answer, or with one that is no use.
   struct Limbo {
@@ -88,6 +94,7 @@ class StepLoop {
   std::size_t room(domain::Stage stage, domain::Now now) const;
 
   void reply(std::uint64_t ticket, domain::Outcome outcome, domain::Now now);
+  void settle(InFlight&& flight, domain::Outcome&& outcome, domain::Now now);
   bool has_moved(const domain::OrderId& order, domain::Version version) const;
   void forget_what_others_settled(domain::Now now);
   void note_answer(const InFlight& flight, const domain::Outcome& outcome);
@@ -99,10 +106,10 @@ class StepLoop {
   void want(domain::Order&& order, domain::Effect&& effect, domain::Now now);
   void send(domain::Now now);
   void claim_stage(domain::Stage stage, domain::Now now);
+  void step_claimed(domain::Order&& order, domain::Now now);
   std::vector<domain::Order> marked(std::vector<domain::Order> claimed, domain::Stage stage,
                                     domain::Now now);
   void add_running(const domain::OrderId& order);
-  void look_at_bounds(domain::Now now);
 
   Parts parts_;
   const PipelineOptions& options_;
@@ -128,8 +135,8 @@ class StepLoop {
   OutageLog outages_;
   std::size_t claimed_ = 0;
   bool left_some_ = false;  ///< a claim was filled, or something gave way in a careful run
-  domain::Instant bounds_looked_at_;
-  bool at_bound_ = false;  ///< of dead letters or owed refunds
+  StagePlaces places_;
+  ChargeBounds bounds_;
   domain::Now now_;  ///< of the present poll, for decisions made when a commit turns out stale
 
   std::vector<ports::GatewayRequest> gateway_requests_;

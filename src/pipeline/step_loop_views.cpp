@@ -39,7 +39,6 @@ Progress StepLoop::progress(const domain::OrderId& order, std::optional<Stage> s
   if (!stage) return result;
   result.runs_elsewhere = !runs(*stage);
   result.careful_run = careful_.careful();
-  result.at_bound = *stage == Stage::payment && at_bound_;
   const StagePause& pause = pauses_[static_cast<std::size_t>(*stage)];
   if (!pause.is_away()) return result;
   result.peer_away_since = pause.since();

@@ -18,6 +18,7 @@
 #include "domain/saga.h"
 #include "domain/stock.h"
 #include "domain/token_bucket.h"
+#include "ports/claim_places.h"
 
 /// The store of orders, as the pipeline writes it. The record of an order is the truth; queues are
 /// the store's indexes over it.
@@ -174,6 +175,11 @@ struct StoreDepth {
   std::size_t terminal_batches = 0;
   std::size_t deliveries = 0;
   std::size_t open_dead_letters = 0;
+  /// Tenants whose share of open dead letters or of owed refunds is used up (domain/fair_share.h
+  /// over kMaxDeadLetters, kMaxOwedRefunds), and whether that of all tenants without a contract of
+  /// their own is: nothing that may fill them is to be begun for these.
+  std::vector<domain::TenantId> at_bound;
+  bool is_group_at_bound = false;
 };
 
 /// What the last run left behind.
@@ -209,14 +215,24 @@ class OrderStore {
   virtual std::expected<std::vector<CommandResult>, StoreError> apply(std::span<Command> commands,
                                                                       domain::Now now) = 0;
 
-  /// Leases up to `limit` due orders of a stage (inventory, payment, fulfillment), tenants by
-  /// deficit round robin. A leased order is not claimed again until a commit, `release`, or, in a
-  /// shared store, the lease's end: then it may be claimed while whoever held it still works on it,
-  /// which versions, effect keys and close make harmless. An error leases nothing for the caller;
-  /// in a shared store the lost answer's leases run out by themselves.
-  virtual std::expected<std::vector<domain::Order>, StoreError> claim(domain::Stage stage,
-                                                                      std::size_t limit,
-                                                                      domain::Now now) = 0;
+  /// Leases up to `limit` due orders of a stage (inventory, payment, fulfillment): tenants by
+  /// deficit round robin, where those without a contract of their own share one turn; of a tenant
+  /// what is due again (retries, holds) before first claims. With `places`, each order takes one
+  /// for its tenant, and a tenant whose share is used up is left out: its orders keep their places
+  /// in line and hold up nobody else's. A shared store may take some places beyond a share, at most
+  /// half of those that are free. A leased order is not claimed again until a commit, `release`,
+  /// or, in a shared store, the lease's end: then it may be claimed while whoever held it still
+  /// works on it, which versions, effect keys and close make harmless. An error leases nothing for
+  /// the caller; in a shared store the lost answer's leases run out by themselves.
+  virtual std::expected<std::vector<domain::Order>, StoreError> claim_within(domain::Stage stage,
+                                                                             std::size_t limit,
+                                                                             ClaimPlaces* places,
+                                                                             domain::Now now) = 0;
+  /// The same without places: every tenant may take as many.
+  std::expected<std::vector<domain::Order>, StoreError> claim(domain::Stage stage,
+                                                              std::size_t limit, domain::Now now) {
+    return claim_within(stage, limit, nullptr, now);
+  }
 
   /// Leases one order out of turn, if it is active and nobody holds it: for a cancel or a discard.
   /// Nothing where it is leased, missing or terminal (see the reader).

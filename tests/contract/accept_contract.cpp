@@ -223,13 +223,56 @@ TEST_P(OrderStoreContract, AFullStoreConsumesNeitherTokenNorKeyNorStock) {
 TEST_P(OrderStoreContract, TheDepthBoundHoldsInsideOneBatch) {
   options.max_active = 3;
   std::vector<ports::Command> commands;
-  for (int number = 0; number < 5; ++number) commands.emplace_back(accept_of(placed(order())));
+  for (const char* tenant : {"a", "b", "c", "d", "e"}) {
+    put_contract(tenant, options.default_contract);
+    commands.emplace_back(accept_of(placed(order().tenant(tenant))));
+  }
   const auto results = apply(std::move(commands));
   for (std::size_t index = 0; index < results.size(); ++index) {
     EXPECT_EQ(std::get<ports::AcceptResult>(results[index]).outcome,
               index < 3 ? AcceptOutcome::accepted : AcceptOutcome::full);
   }
   EXPECT_EQ(store().depth().active, 3U);
+}
+
+TEST_P(OrderStoreContract, ATenantAtItsShareOfTheDepthIsRefusedAndOthersAreNot) {
+  options.max_active = 45;
+  put_contract("greedy", options.default_contract);
+  put_contract("good", options.default_contract);
+  const auto accept = [this](const char* tenant) {
+    return submit(accept_of(placed(order().tenant(tenant)))).outcome;
+  };
+  std::vector<Order> of_greedy;
+  for (int number = 0; number < 60; ++number) {
+    const Order next = placed(order().tenant("greedy"));
+    if (submit(accept_of(next)).outcome == AcceptOutcome::accepted) of_greedy.push_back(next);
+  }
+  // 1/9 of the room stays free of one party alone.
+  EXPECT_EQ(of_greedy.size(), 40U);
+  EXPECT_EQ(accept("good"), AcceptOutcome::accepted);
+  EXPECT_EQ(accept("greedy"), AcceptOutcome::full);
+  crash();
+  EXPECT_EQ(accept("greedy"), AcceptOutcome::full);
+  EXPECT_EQ(accept("good"), AcceptOutcome::accepted);
+  for (std::size_t number = 0; number < 30; ++number) {
+    commit_step(of_greedy[number], steps::cancel(of_greedy[number], now.wall));
+  }
+  EXPECT_EQ(accept("greedy"), AcceptOutcome::accepted);
+}
+
+TEST_P(OrderStoreContract, NamesWithoutAContractShareOnePartOfTheDepth) {
+  options.max_active = 45;
+  put_contract("good", options.default_contract);
+  int accepted = 0;
+  for (int name = 0; name < 60; ++name) {
+    const auto next = accept_of(placed(order().tenant("name-" + std::to_string(name))));
+    if (submit(next).outcome == AcceptOutcome::accepted) ++accepted;
+  }
+  EXPECT_EQ(accepted, 40);
+  EXPECT_EQ(submit(accept_of(placed(order().tenant("good")))).outcome, AcceptOutcome::accepted);
+  crash();
+  EXPECT_EQ(submit(accept_of(placed(order().tenant("name-99")))).outcome, AcceptOutcome::full);
+  EXPECT_EQ(submit(accept_of(placed(order().tenant("good")))).outcome, AcceptOutcome::accepted);
 }
 
 TEST_P(OrderStoreContract, AnOrderThatIsRejectedAtOnceTakesNoRoom) {

@@ -143,6 +143,121 @@ TEST_P(OrderStoreContract, DueRetriesGoBeforeFirstClaims) {
   EXPECT_THAT(claim(Stage::payment), ElementsAre(first.id, fresh.id));
 }
 
+TEST_P(OrderStoreContract, DueRetriesOfOneTenantLeaveRoomInAClaimForAnother) {
+  for (int number = 0; number < 40; ++number) store_placed(order().tenant("flood"));
+  for (const OrderId& id : claim(Stage::inventory)) {
+    store().release(id, now.wall + Duration::seconds(1));
+  }
+  pass(Duration::seconds(1));
+  const Order lonely = store_placed(order().tenant("lonely"));
+  EXPECT_THAT(claim(Stage::inventory, 4), ::testing::Contains(lonely.id));
+  EXPECT_EQ(claim(Stage::inventory).size(), 37U);
+}
+
+TEST_P(OrderStoreContract, TenantsWithoutAContractShareOneTurn) {
+  put_contract("good", options.default_contract);
+  for (int name = 0; name < 20; ++name) {
+    for (int number = 0; number < 3; ++number) {
+      store_placed(order().tenant("name-" + std::to_string(name)));
+    }
+  }
+  for (int number = 0; number < 10; ++number) store_placed(order().tenant("good"));
+  const auto claimed = claim_orders(Stage::inventory, 20);
+  EXPECT_EQ(
+      std::ranges::count_if(claimed, [](const Order& each) { return each.tenant.str() == "good"; }),
+      10);
+}
+
+/// Claims within the places until nothing more is leased.
+std::vector<Order> claim_all_within(ports::OrderStore& store, ports::ClaimPlaces& places,
+                                    domain::Now now) {
+  std::vector<Order> all;
+  const std::size_t before = places.taken().size();
+  for (;;) {
+    const auto claimed = store.claim_within(Stage::inventory, 100, &places, now).value();
+    if (claimed.empty()) break;
+    all.insert(all.end(), claimed.begin(), claimed.end());
+  }
+  EXPECT_EQ(places.taken().size(), before + all.size()) << "a place an order";
+  return all;
+}
+
+std::vector<OrderId> of_tenant(const std::vector<Order>& orders, const std::string& tenant) {
+  std::vector<OrderId> ids;
+  for (const Order& each : orders) {
+    if (each.tenant.str() == tenant) ids.push_back(each.id);
+  }
+  return ids;
+}
+
+TEST_P(OrderStoreContract, ATenantAtItsShareOfThePlacesIsLeftOutAndKeepsItsLine) {
+  for (const char* tenant : {"greedy", "good", "late"}) {
+    put_contract(tenant, options.default_contract);
+  }
+  std::vector<OrderId> greedy;
+  for (int number = 0; number < 30; ++number) {
+    greedy.push_back(store_placed(order().tenant("greedy")).id);
+  }
+  for (int number = 0; number < 3; ++number) store_placed(order().tenant("good"));
+  ports::ClaimPlaces::Room room(20);
+  ports::ClaimPlaces places(room);
+  const auto first = claim_all_within(store(), places, now);
+  EXPECT_EQ(of_tenant(first, "good").size(), 3U);
+  const std::size_t share = of_tenant(first, "greedy").size();
+  EXPECT_GE(share, 10U);
+  EXPECT_GE(room.room().free(), 1U);
+  EXPECT_EQ(depth_of(Stage::inventory).ready, 30 - share);
+
+  const Order late = store_placed(order().tenant("late"));
+  ports::ClaimPlaces more(room);
+  EXPECT_THAT(claim_all_within(store(), more, now), ElementsAre(late));
+
+  while (!places.taken().empty()) places.undo();
+  ports::ClaimPlaces rest(room);
+  auto in_line = of_tenant(first, "greedy");
+  for (const OrderId& id : of_tenant(claim_all_within(store(), rest, now), "greedy")) {
+    in_line.push_back(id);
+  }
+  while (!rest.taken().empty()) rest.undo();
+  for (const OrderId& id : of_tenant(claim_all_within(store(), rest, now), "greedy")) {
+    in_line.push_back(id);
+  }
+  EXPECT_EQ(in_line, greedy);
+}
+
+TEST_P(OrderStoreContract, InventedNamesTakeNoPlaceFromATenantWithAContract) {
+  put_contract("good", options.default_contract);
+  for (int name = 0; name < 60; ++name) {
+    store_placed(order().tenant("name-" + std::to_string(name)));
+  }
+  ports::ClaimPlaces::Room room(20);
+  ports::ClaimPlaces places(room);
+  EXPECT_LE(claim_all_within(store(), places, now).size(), 17U);
+  const Order good = store_placed(order().tenant("good"));
+  EXPECT_THAT(claim_all_within(store(), places, now), ElementsAre(good));
+}
+
+TEST_P(OrderStoreContract, ARetryOfATenantAtItsShareWaitsAndIsNotLost) {
+  put_contract("greedy", options.default_contract);
+  put_contract("good", options.default_contract);
+  for (int number = 0; number < 30; ++number) store_placed(order().tenant("greedy"));
+  for (const OrderId& id : claim(Stage::inventory)) {
+    store().release(id, now.wall + Duration::seconds(1));
+  }
+  pass(Duration::seconds(1));
+  ports::ClaimPlaces::Room room(20);
+  ports::ClaimPlaces places(room);
+  std::size_t claimed = claim_all_within(store(), places, now).size();
+  EXPECT_LE(claimed, 17U);
+  const Order good = store_placed(order().tenant("good"));
+  EXPECT_THAT(claim_all_within(store(), places, now), ElementsAre(good));
+  for (int round = 0; round < 3; ++round) {
+    while (!places.taken().empty()) places.undo();
+    claimed += claim_all_within(store(), places, now).size();
+  }
+  EXPECT_EQ(claimed, 30U);
+}
+
 TEST_P(OrderStoreContract, AnOrderIsLeasedOutOfTurn) {
   const Order first = store_reserved(order());
   const Order second = store_reserved(order());

@@ -182,13 +182,13 @@ TEST_P(OrderStoreContract, AnEmptyStoreListsNothing) {
 OrderBuilder large(OrderBuilder builder) {
   for (std::size_t pair = 0; pair < domain::limits::kMaxMetadataPairs; ++pair) {
     builder.metadata("name-" + std::to_string(pair),
-                     std::string(domain::limits::kMaxMetadataBytes, 'x'));
+                     std::string(domain::limits::kMaxMetadataCharacters, 'x'));
   }
   return builder;
 }
 
 constexpr std::size_t kLargeBytes =
-    domain::limits::kMaxMetadataPairs * domain::limits::kMaxMetadataBytes;
+    domain::limits::kMaxMetadataPairs * domain::limits::kMaxMetadataCharacters;
 
 TEST_P(OrderStoreContract, APageOfLargeOrdersEndsAtItsBoundInBytesAndTheListGoesOn) {
   std::vector<Order> orders;

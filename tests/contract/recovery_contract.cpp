@@ -126,12 +126,13 @@ TEST_P(OrderStoreContract, KeysAreKnownAfterACrashUntilTheyExpire) {
 
 TEST_P(OrderStoreContract, TheDepthBoundHoldsAfterACrash) {
   options.max_active = 2;
-  const Order first = store_placed(order());
-  store_placed(order());
+  for (const char* tenant : {"a", "b", "c"}) put_contract(tenant, options.default_contract);
+  const Order first = store_placed(order().tenant("a"));
+  store_placed(order().tenant("b"));
   crash();
-  EXPECT_EQ(submit(accept_of(placed(order()))).outcome, AcceptOutcome::full);
+  EXPECT_EQ(submit(accept_of(placed(order().tenant("c")))).outcome, AcceptOutcome::full);
   commit_step(first, steps::cancel(first, now.wall));
-  EXPECT_EQ(submit(accept_of(placed(order()))).outcome, AcceptOutcome::accepted);
+  EXPECT_EQ(submit(accept_of(placed(order().tenant("c")))).outcome, AcceptOutcome::accepted);
 }
 
 TEST_P(OrderStoreContract, UncleanEndsAreCountedUntilTheyAreSettled) {

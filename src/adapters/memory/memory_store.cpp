@@ -13,14 +13,15 @@ MemoryStore::MemoryStore(std::shared_ptr<MemoryDisk> disk, MemoryStoreOptions op
     : disk_(std::move(disk)),
       options_(std::move(options)),
       limiter_(*disk_, options_.default_contract, options_.boot_id, options_.now.monotonic),
-      stock_room_(*disk_) {
+      stock_room_(*disk_),
+      work_(options_.max_active) {
   recover();
 }
 
 void MemoryStore::recover() {
   recover_ends_and_marks();
   for (const auto& [tenant, contract] : disk_->contracts) {
-    work_.set_weight(tenant, contract.weight);
+    work_.set_contract(tenant, contract.weight);
   }
   // Ids sort by creation, so first claims are first in, first out again.
   for (const auto& [id, stored] : disk_->orders) {
@@ -72,16 +73,13 @@ std::expected<void, StoreError> MemoryStore::end_write() {
   return {};
 }
 
-std::expected<std::vector<domain::Order>, StoreError> MemoryStore::claim(domain::Stage stage,
-                                                                         std::size_t limit,
-                                                                         domain::Now now) {
+std::expected<std::vector<domain::Order>, StoreError> MemoryStore::claim_within(
+    domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places, domain::Now now) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return std::unexpected(*stopped_);
   std::vector<domain::Order> claimed;
-  while (claimed.size() < limit) {
-    const auto id = work_.claim(stage, now.wall);
-    if (!id) break;
-    claimed.push_back(disk_->orders.find(*id)->second.order);
+  for (const domain::OrderId& id : work_.claim(stage, limit, places, now.wall)) {
+    claimed.push_back(disk_->orders.find(id)->second.order);
   }
   return claimed;
 }

@@ -29,7 +29,7 @@
 namespace penstock::memory_store {
 
 struct MemoryStoreOptions {
-  /// The hard depth bound: orders that are not terminal.
+  /// The depth bound: orders that are not terminal, shared by the tenants.
   std::size_t max_active = domain::limits::kDefaultMaxActive;
   /// In force for tenants without a stored contract: 1 000 orders a second, burst 2 000.
   domain::Contract default_contract{
@@ -46,7 +46,8 @@ struct MemoryStoreOptions {
 /// simulator and `--store memory:`. What a disk would hold is in a MemoryDisk; a store destroyed
 /// without `close` is a crash, and the next one on the same disk recovers as the embedded store
 /// does. One thread writes, any thread reads (one mutex). Deterministic: the same calls give the
-/// same results. History is never dropped. An order of a tenant beyond kMaxTenants finds it full.
+/// same results. History is never dropped. An order of a tenant without a contract beyond
+/// kMaxTenants of these finds it full.
 class MemoryStore final : public ports::OrderStore, public ports::OrderReader {
  public:
   /// Opens `disk` (not null), which no other store may be using, and recovers: unclean ends are
@@ -59,9 +60,8 @@ class MemoryStore final : public ports::OrderStore, public ports::OrderReader {
 
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
       std::span<ports::Command> commands, domain::Now now) override;
-  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
-                                                                     std::size_t limit,
-                                                                     domain::Now now) override;
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim_within(
+      domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places, domain::Now now) override;
   std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
       const domain::OrderId& order) override;
   void release(const domain::OrderId& order, domain::Instant due) override;
@@ -125,7 +125,7 @@ class MemoryStore final : public ports::OrderStore, public ports::OrderReader {
   void store_key(const domain::Order& order, const ports::IdempotencyClaim& claim,
                  const domain::Now& now);
   void remove_expired_keys(domain::Instant now);
-  bool is_one_tenant_too_many(const domain::TenantId& tenant) const;
+  bool is_one_name_too_many(const domain::TenantId& tenant) const;
 
   mutable std::mutex mutex_;
   std::shared_ptr<MemoryDisk> disk_;

@@ -90,7 +90,7 @@ CommandResult MemoryStore::run(ports::Accept& command, Batch& batch) {
                       .order = std::nullopt,
                       .take = {},
                       .contract = limiter_.contract(tenant).bucket};
-  if (work_.size() >= options_.max_active || is_one_tenant_too_many(tenant)) return result;
+  if (!work_.may_accept(tenant) || is_one_name_too_many(tenant)) return result;
   result.take = limiter_.take_one(tenant, batch.now.monotonic);
   switch (result.take.outcome) {
     case domain::Take::denied:
@@ -157,8 +157,11 @@ void MemoryStore::remove_expired_keys(domain::Instant now) {
   }
 }
 
-bool MemoryStore::is_one_tenant_too_many(const domain::TenantId& tenant) const {
-  return disk_->tenants.size() >= domain::limits::kMaxTenants && !disk_->tenants.contains(tenant);
+// Names and contracts are bounded apart, so that whoever invents names takes no place from an
+// operator's contract.
+bool MemoryStore::is_one_name_too_many(const domain::TenantId& tenant) const {
+  const std::size_t names = disk_->tenants.size() - disk_->contracts.size();
+  return names >= domain::limits::kMaxTenants && !disk_->tenants.contains(tenant);
 }
 
 CommandResult MemoryStore::run(ports::Commit& command, Batch& batch) {
@@ -233,12 +236,15 @@ CommandResult MemoryStore::run(ports::Restock& command, Batch&) {
 }
 
 CommandResult MemoryStore::run(ports::PutContract& command, Batch& batch) {
-  if (is_one_tenant_too_many(command.tenant)) return ports::PutOutcome::too_many_tenants;
+  if (disk_->contracts.size() >= domain::limits::kMaxTenants &&
+      !disk_->contracts.contains(command.tenant)) {
+    return ports::PutOutcome::too_many_tenants;
+  }
   if (command.instead_of && !(*command.instead_of == limiter_.contract(command.tenant))) {
     return ports::PutOutcome::stale;
   }
   disk_->tenants.insert(command.tenant);
-  work_.set_weight(command.tenant, command.contract.weight);
+  work_.set_contract(command.tenant, command.contract.weight);
   disk_->contracts[command.tenant] = std::move(command.contract);
   limiter_.follow_contract(command.tenant, batch.now.monotonic);
   return ports::PutOutcome::stored;

@@ -5,6 +5,10 @@
 namespace penstock::memory_store {
 namespace {
 
+/// Tenants at their share that one claim passes over at most; the others have their turn with the
+/// next claim.
+constexpr std::size_t kMaxRefusals = 1'024;
+
 std::size_t index_of(domain::Stage stage) {
   return static_cast<std::size_t>(stage);
 }
@@ -12,16 +16,22 @@ std::size_t index_of(domain::Stage stage) {
 }  // namespace
 
 std::uint32_t WorkIndex::number_of(const domain::TenantId& tenant) {
-  return tenants_.try_emplace(tenant, static_cast<std::uint32_t>(tenants_.size())).first->second;
+  const auto [entry, added] =
+      tenants_.try_emplace(tenant, static_cast<std::uint32_t>(rows_.size()));
+  if (added) rows_.push_back({.id = tenant});
+  return entry->second;
 }
 
 domain::FairQueue& WorkIndex::queue(domain::Stage stage) {
   return queues_.at(index_of(stage));
 }
 
-void WorkIndex::set_weight(const domain::TenantId& tenant, std::int64_t weight) {
+void WorkIndex::set_contract(const domain::TenantId& tenant, std::int64_t weight) {
   const std::uint32_t number = number_of(tenant);
+  rows_[number].standing = domain::Standing::own_contract;
+  rooms_.set_standing(rows_[number].share, domain::Standing::own_contract);
   for (domain::FairQueue& queue : queues_) {
+    queue.set_standing(number, domain::Standing::own_contract);
     queue.set_weight(number, static_cast<std::uint32_t>(weight));
   }
 }
@@ -30,19 +40,25 @@ void WorkIndex::put(const domain::Order& order, domain::Instant now) {
   const auto stage = domain::stage_of(order.status);
   PENSTOCK_CHECK(stage.has_value(), "a terminal order is in no queue");
   Active& active = active_[order.id];
-  if (active.version.number != 0) take_from_count(active);
+  if (active.version.number != 0) {
+    take_from_count(active);
+    rooms_.remove(rows_[active.tenant].share, marks_of(active));
+  }
   active = {.stage = *stage,
             .version = order.version,
+            .tenant = number_of(order.tenant),
             .lease = Lease::free,
             .is_dead_letter = domain::is_open_dead_letter(order),
+            .owes_refund = domain::owes_refund(order),
             .due = order.due};
   add_to_count(active);
+  rooms_.add(rows_[active.tenant].share, marks_of(active));
   const domain::FairQueue::Entry entry{
       .order = order.id, .version = order.version.number, .queued_at = order.due};
   if (order.due > now) {
-    queue(*stage).push_at(entry, order.due);
+    queue(*stage).push_at(active.tenant, entry, order.due);
   } else {
-    queue(*stage).push(number_of(order.tenant), entry);
+    queue(*stage).push(active.tenant, entry);
   }
 }
 
@@ -50,22 +66,46 @@ void WorkIndex::erase(const domain::OrderId& order) {
   const auto found = active_.find(order);
   if (found == active_.end()) return;
   take_from_count(found->second);
+  rooms_.remove(rows_[found->second.tenant].share, marks_of(found->second));
   active_.erase(found);
 }
 
-std::optional<domain::OrderId> WorkIndex::claim(domain::Stage stage, domain::Instant now) {
-  while (const auto entry = queue(stage).pop(now)) {
-    const auto found = active_.find(entry->order);
-    if (found == active_.end()) continue;
-    const Active& active = found->second;
-    // An order that was released until later has another entry, which is timed.
-    const bool is_stale = active.version.number != entry->version || active.stage != stage ||
-                          active.lease == Lease::held || active.due > now;
-    if (is_stale) continue;
+// An order that was released until later has another entry, which is timed.
+bool WorkIndex::is_stale(const domain::FairQueue::Entry& entry, domain::Stage stage,
+                         domain::Instant now) const {
+  const auto found = active_.find(entry.order);
+  if (found == active_.end()) return true;
+  const Active& active = found->second;
+  return active.version.number != entry.version || active.stage != stage ||
+         active.lease == Lease::held || active.due > now;
+}
+
+std::vector<domain::OrderId> WorkIndex::claim(domain::Stage stage, std::size_t limit,
+                                              ports::ClaimPlaces* places, domain::Instant now) {
+  domain::FairQueue& from = queue(stage);
+  std::vector<domain::OrderId> claimed;
+  std::size_t refusals = 0;
+  while (claimed.size() < limit && refusals < kMaxRefusals) {
+    const auto tenant = from.next_tenant(now);
+    if (!tenant) break;
+    const TenantRow& row = rows_[*tenant];
+    if (places != nullptr && !places->take(row.id, row.standing)) {
+      refusals += 1;
+      const bool is_group_full =
+          row.standing == domain::Standing::grouped && places->is_group_full();
+      is_group_full ? from.pass_over_group() : from.pass_over();
+      continue;
+    }
+    const auto entry = from.pop(now);
+    if (is_stale(*entry, stage, now)) {
+      if (places != nullptr) places->undo();
+      continue;
+    }
     lease(entry->order);
-    return entry->order;
+    claimed.push_back(entry->order);
   }
-  return std::nullopt;
+  from.end_pass();
+  return claimed;
 }
 
 bool WorkIndex::lease(const domain::OrderId& order) {
@@ -86,7 +126,14 @@ void WorkIndex::release(const domain::OrderId& order, domain::Instant due) {
   active.due = due;
   add_to_count(active);
   queue(active.stage)
-      .push_at({.order = order, .version = active.version.number, .queued_at = due}, due);
+      .push_at(active.tenant, {.order = order, .version = active.version.number, .queued_at = due},
+               due);
+}
+
+bool WorkIndex::may_accept(const domain::TenantId& tenant) const {
+  const auto known = tenants_.find(tenant);
+  return rooms_.may_accept(known == tenants_.end() ? domain::OrderShare{}
+                                                   : rows_[known->second].share);
 }
 
 void WorkIndex::fill(ports::StoreDepth& depth) const {
@@ -99,6 +146,11 @@ void WorkIndex::fill(ports::StoreDepth& depth) const {
                            .dead_letters = count.dead_letters,
                            .oldest = queues_[stage].oldest()};
     depth.open_dead_letters += count.dead_letters;
+  }
+  if (!rooms_.may_be_at_bound()) return;
+  depth.is_group_at_bound = rooms_.is_group_at_bound();
+  for (const TenantRow& row : rows_) {
+    if (rooms_.is_at_bound(row.share)) depth.at_bound.push_back(row.id);
   }
 }
 

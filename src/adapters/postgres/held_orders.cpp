@@ -20,6 +20,19 @@ std::optional<Stage> stage_of_accepts(std::span<const ports::Command> commands) 
   return std::nullopt;
 }
 
+std::vector<domain::Order> beyond_shares(std::vector<domain::Order>& orders,
+                                         ports::ClaimPlaces& places,
+                                         const ports::OrderReader& reader) {
+  std::vector<domain::Order> beyond;
+  std::vector<domain::Order> within;
+  for (domain::Order& order : orders) {
+    const bool has_place = places.take(order.tenant, reader.standing(order.tenant));
+    (has_place ? within : beyond).push_back(std::move(order));
+  }
+  orders = std::move(within);
+  return beyond;
+}
+
 void HeldOrders::add(Order order, Clock::time_point now) {
   const auto stage = domain::stage_of(order.status);
   PENSTOCK_CHECK(stage.has_value(), "an order that is held waits for a stage");

@@ -9,12 +9,19 @@
 #include <vector>
 
 #include "domain/order.h"
+#include "ports/order_reader.h"
 #include "ports/order_store.h"
 
 namespace penstock::postgres_store {
 
 /// The stage that the orders of one batch's accepts go to; nothing where nothing is accepted.
 std::optional<domain::Stage> stage_of_accepts(std::span<const ports::Command> commands);
+
+/// Takes a place for each of `orders`; those whose tenants' shares are used up are taken out of it
+/// and returned.
+std::vector<domain::Order> beyond_shares(std::vector<domain::Order>& orders,
+                                         ports::ClaimPlaces& places,
+                                         const ports::OrderReader& reader);
 
 /// Orders that this process accepted and leased in one commit: it holds their records, so that they
 /// are handed out without being claimed and read back. No more of them are held than the last claim

@@ -126,6 +126,7 @@ Call OrderSegment::call(const PostgresStoreOptions& options, const CallContext& 
   add_name_arrays(parameters);
   add_order_sums(parameters);
   add_other_sums(parameters);
+  add_tenant_rooms(parameters, context);
   return {.statement = &statements::kApplyOrders, .parameters = std::move(parameters)};
 }
 
@@ -258,6 +259,19 @@ void OrderSegment::add_order_sums(Parameters& parameters) const {
   }
   parameters.add(to_binary(is_plain_)).add(state_of.bytes());
   parameters.add(ends.bytes()).add(reads.bytes()).add(places.bytes()).add(outcomes.bytes());
+}
+
+void OrderSegment::add_tenant_rooms(Parameters& parameters, const CallContext& context) const {
+  ArrayWriter rooms(type_id::kInt8);
+  for (const auto& [tenant, place] : tenants_) {
+    std::int64_t room = INT64_MAX;
+    if (context.tenant_rooms != nullptr) {
+      const auto found = context.tenant_rooms->find(tenant);
+      room = found == context.tenant_rooms->end() ? 0 : found->second;
+    }
+    rooms.add(to_binary(room));
+  }
+  parameters.add(rooms.bytes());
 }
 
 void OrderSegment::add_other_sums(Parameters& parameters) const {

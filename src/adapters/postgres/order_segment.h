@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/postgres/active_shares.h"
 #include "adapters/postgres/connection.h"
 #include "adapters/postgres/postgres_store_options.h"
 #include "adapters/postgres/writer_session.h"
@@ -46,6 +47,8 @@ struct CallContext {
   /// of them; none: no order is.
   std::optional<domain::Stage> hold_stage = std::nullopt;
   std::size_t hold_at_most = 0;
+  /// How many orders of a tenant may be accepted; null: as many as the depth bound lets in.
+  const ActiveShares::TenantRooms* tenant_rooms = nullptr;
 };
 
 /// Neighbouring accepts, commits and peeks of a batch as one call of apply_orders, and its answer
@@ -91,6 +94,7 @@ class OrderSegment {
   void add_name_arrays(Parameters& parameters) const;
   void add_order_sums(Parameters& parameters) const;
   void add_other_sums(Parameters& parameters) const;
+  void add_tenant_rooms(Parameters& parameters, const CallContext& context) const;
 
   std::span<ports::Command> commands_;
   std::vector<std::size_t> indices_;

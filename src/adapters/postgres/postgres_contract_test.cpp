@@ -63,11 +63,11 @@ class ClockedStore final : public ports::OrderStore {
     clock_.set(now);
     return told(store_.apply(commands, now));
   }
-  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
-                                                                     std::size_t limit,
-                                                                     domain::Now now) override {
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim_within(
+      domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places,
+      domain::Now now) override {
     clock_.set(now);
-    return told(store_.claim(stage, limit, now));
+    return told(store_.claim_within(stage, limit, places, now));
   }
   std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
       const domain::OrderId& order) override {

@@ -72,6 +72,7 @@ PostgresStore::PostgresStore(PostgresStoreOptions options)
                     std::chrono::microseconds(options_.timeout.us / 2)),
       reader_(options_, &reachability_),
       lanes_(options_, reachability_),
+      active_shares_(options_.max_active, options_.depth_age),
       last_tenants_(domain::kStages + 1) {}
 
 std::expected<std::unique_ptr<PostgresStore>, Failure> PostgresStore::open(
@@ -180,40 +181,6 @@ bool PostgresStore::is_worth_asking(unsigned source) {
 void PostgresStore::found_no_more(unsigned source) {
   ask_again_.at(source) =
       std::chrono::steady_clock::now() + std::chrono::microseconds(options_.empty_pause.us);
-}
-
-std::expected<std::vector<Order>, StoreError> PostgresStore::claim(domain::Stage stage,
-                                                                   std::size_t limit, domain::Now) {
-  if (stopped_) return std::unexpected(*stopped_);
-  const auto long_ago = HeldOrders::Clock::now() - std::chrono::microseconds(kMaxHeldFor.us);
-  if (held_.size() > 0) give_back(held_.take_older_than(long_ago));
-  std::vector<Order> held = held_.take(stage, limit);
-  limit -= held.size();
-  const auto source = static_cast<unsigned>(stage);
-  if (limit == 0 || !is_worth_asking(source)) {
-    held_.wanted(stage, limit);
-    return held;
-  }
-  std::string& last_tenant = last_tenants_.at(static_cast<std::size_t>(stage));
-  const auto rows = run(statements::kClaim, Parameters()
-                                                .add(options_.node)
-                                                .add(to_binary(static_cast<std::int16_t>(stage)))
-                                                .add(to_binary(bounded(limit)))
-                                                .add(interval_to_binary(options_.lease))
-                                                .add(last_tenant)
-                                                .add(to_binary(options_.default_contract.weight))
-                                                .add(to_binary(kMaxTenantsPerClaim)));
-  if (!rows) {
-    give_back(held);
-    return std::unexpected(rows.error());
-  }
-  auto orders = decode_orders(*rows);
-  if (!orders) return std::unexpected(note_corrupt("a claimed order has another form"));
-  if (!orders->empty()) last_tenant = orders->back().tenant.str();
-  if (orders->size() < limit) found_no_more(source);
-  held_.wanted(stage, limit - orders->size());
-  std::ranges::move(*orders, std::back_inserter(held));
-  return held;
 }
 
 std::expected<std::optional<Order>, StoreError> PostgresStore::claim_one(const OrderId& order) {
@@ -335,7 +302,8 @@ void PostgresStore::count_depth() {
     depth.stages[stage].ready += held;
   }
   depth.active = static_cast<std::size_t>(std::max<std::int64_t>(0, active->integer(0, 0)));
-  depth_ = depth;
+  count_by_tenant(depth);
+  depth_ = std::move(depth);
   const auto ended = std::chrono::steady_clock::now();
   depth_due_ = ended + std::max<std::chrono::steady_clock::duration>(
                            std::chrono::microseconds(options_.depth_age.us),

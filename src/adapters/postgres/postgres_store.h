@@ -49,9 +49,8 @@ class PostgresStore final : public ports::OrderStore {
 
   std::expected<std::vector<ports::CommandResult>, ports::StoreError> apply(
       std::span<ports::Command> commands, domain::Now now) override;
-  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
-                                                                     std::size_t limit,
-                                                                     domain::Now now) override;
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim_within(
+      domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places, domain::Now now) override;
   std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
       const domain::OrderId& order) override;
   /// Sent with the next call; lost where that fails, and then the lease runs out.
@@ -104,7 +103,8 @@ class PostgresStore final : public ports::OrderStore {
   explicit PostgresStore(PostgresStoreOptions options);
 
   WriterSession& session() { return lanes_.first(); }
-  std::vector<Batch> batches_of(BatchSplit& split, std::optional<domain::Stage> hold_stage);
+  std::vector<Batch> batches_of(BatchSplit& split, std::optional<domain::Stage> hold_stage,
+                                const ActiveShares::TenantRooms* tenant_rooms);
   std::size_t parts_for(std::size_t commands) const;
   /// Carries the batches out and tells their results, one list each.
   std::expected<std::vector<std::vector<ports::CommandResult>>, ports::StoreError> carry_out(
@@ -132,7 +132,12 @@ class PostgresStore final : public ports::OrderStore {
   std::expected<void, ports::StoreError> take_ahead(std::size_t limit);
   void probe_if_idle();
   void ask_next_due();
+  std::expected<std::vector<domain::Order>, ports::StoreError> ask_for(domain::Stage stage,
+                                                                       std::size_t limit,
+                                                                       ports::ClaimPlaces* places);
   void count_depth();
+  void count_by_tenant(ports::StoreDepth& depth);
+  std::optional<ActiveShares::TenantRooms> tenant_rooms(std::span<const ports::Command> commands);
   Parameters taker(std::size_t limit) const;
 
   PostgresStoreOptions options_;
@@ -140,6 +145,7 @@ class PostgresStore final : public ports::OrderStore {
   StoreClock clock_;
   PostgresReader reader_;
   WriterLanes lanes_;
+  ActiveShares active_shares_;
   HeldOrders held_;
   std::size_t active_seen_ = 0;  ///< the depth that the last batch told of, with all of its own
   ports::Recovery recovery_;

@@ -69,13 +69,15 @@ std::expected<std::vector<ports::CommandResult>, StoreError> PostgresStore::appl
       options_.holding == Holding::accepted ? stage_of_accepts(commands) : std::nullopt;
   BatchSplit split(
       commands, {.parts = parts_for(commands.size()), .least_batch = options_.least_split_batch});
-  std::vector<Batch> batches = batches_of(split, hold_stage);
+  const auto rooms = tenant_rooms(commands);
+  std::vector<Batch> batches = batches_of(split, hold_stage, rooms ? &*rooms : nullptr);
   auto results = carry_out(batches, split);
   if (!results) {
     split.restore(commands);
     return std::unexpected(results.error());
   }
   auto merged = split.merge(*std::move(results));
+  active_shares_.end(merged);
   take_note_of(batches, merged, work);
   return merged;
 }
@@ -197,10 +199,14 @@ std::size_t PostgresStore::parts_for(std::size_t commands) const {
 }
 
 std::vector<Batch> PostgresStore::batches_of(BatchSplit& split,
-                                             std::optional<domain::Stage> hold_stage) {
+                                             std::optional<domain::Stage> hold_stage,
+                                             const ActiveShares::TenantRooms* tenant_rooms) {
   // The types' ids are known once there was a connection, and are the same for every later one.
-  CallContext context{
-      .types = session().types(), .counter = {}, .hold_stage = hold_stage, .hold_at_most = 0};
+  CallContext context{.types = session().types(),
+                      .counter = {},
+                      .hold_stage = hold_stage,
+                      .hold_at_most = 0,
+                      .tenant_rooms = tenant_rooms};
   const std::size_t room = hold_stage ? held_.room(*hold_stage) : 0;
   std::vector<Batch> batches;
   batches.reserve(split.size());

@@ -155,16 +155,46 @@ TEST_F(PostgresStores, TheDepthBoundCountsTheOrdersOfAllNodes) {
   const auto first = open(small);
   small.node = "b";
   const auto second = open(small);
-  store_placed(*first, order());
-  const Order moved = store_placed(*first, order());
-  store_placed(*second, order());
-  EXPECT_EQ(apply_one<AcceptResult>(*second, accept_of(order().placed(now()))).outcome,
-            AcceptOutcome::full);
+  // Each a party of its own, so that all three places may be taken.
+  for (const char* tenant : {"t1", "t2", "t3", "t4"}) {
+    apply_one<ports::PutOutcome>(*first,
+                                 ports::PutContract{.tenant = domain::TenantId::unchecked(tenant),
+                                                    .contract = small.default_contract});
+  }
+  store_placed(*first, order().tenant("t1"));
+  const Order moved = store_placed(*first, order().tenant("t2"));
+  store_placed(*second, order().tenant("t3"));
+  const auto accept = [this](PostgresStore& store) {
+    return apply_one<AcceptResult>(store, accept_of(order().tenant("t4").placed(now()))).outcome;
+  };
+  EXPECT_EQ(accept(*second), AcceptOutcome::full);
   // It ends at another node than the one that accepted it.
   apply_one<CommitResult>(*second, commit_of(moved, store_contract::steps::cancel(moved, now())));
   EXPECT_EQ(first->depth().active, 2U);
-  EXPECT_EQ(apply_one<AcceptResult>(*first, accept_of(order().placed(now()))).outcome,
-            AcceptOutcome::accepted);
+  EXPECT_EQ(accept(*first), AcceptOutcome::accepted);
+}
+
+TEST_F(PostgresStores, AShareOfTheDepthCountsTheOrdersOfAllNodes) {
+  PostgresStoreOptions small = options("a");
+  small.max_active = 45;
+  const auto first = open(small);
+  small.node = "b";
+  const auto second = open(small);
+  const auto accept = [this](PostgresStore& store, const char* tenant) {
+    return apply_one<AcceptResult>(store, accept_of(order().tenant(tenant).placed(now()))).outcome;
+  };
+  for (const char* tenant : {"greedy", "good"}) {
+    apply_one<ports::PutOutcome>(*first,
+                                 ports::PutContract{.tenant = domain::TenantId::unchecked(tenant),
+                                                    .contract = small.default_contract});
+  }
+  int accepted = 0;
+  for (int number = 0; number < 60; ++number) {
+    PostgresStore& store = number % 2 == 0 ? *first : *second;
+    accepted += accept(store, "greedy") == AcceptOutcome::accepted ? 1 : 0;
+  }
+  EXPECT_EQ(accepted, 40);
+  EXPECT_EQ(accept(*second, "good"), AcceptOutcome::accepted);
 }
 
 TEST_F(PostgresStores, AGatewayOfAProcessIsNobodyElsesAndASharedOneIsForAll) {

@@ -10,7 +10,7 @@ inline constexpr Statement kApplyOrders{
     .sql =
         "SELECT * FROM apply_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
         " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,"
-        " $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42)"};
+        " $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43)"};
 inline constexpr Statement kSetStock{.name = "set_stock",
                                      .sql = "SELECT * FROM set_stock($1, $2, $3, $4, $5, $6)"};
 inline constexpr Statement kPutContracts{
@@ -33,8 +33,8 @@ inline constexpr Statement kTransactionStatus{
 inline constexpr Statement kServerLife{
     .name = "server_life",
     .sql = "SELECT concat(pg_postmaster_start_time(), ' ', stats_reset) FROM pg_stat_bgwriter"};
-inline constexpr Statement kClaim{.name = "claim",
-                                  .sql = "SELECT * FROM claim_orders($1, $2, $3, $4, $5, $6, $7)"};
+inline constexpr Statement kClaim{
+    .name = "claim", .sql = "SELECT * FROM claim_orders($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
 inline constexpr Statement kClaimOne{.name = "claim_one",
                                      .sql = "SELECT * FROM claim_order($1, $2, $3)"};
 inline constexpr Statement kTakeOutbox{.name = "take_outbox",
@@ -52,6 +52,15 @@ inline constexpr Statement kBeginRun{.name = "begin_run", .sql = "SELECT * FROM 
 inline constexpr Statement kDepths{.name = "depths", .sql = "SELECT * FROM depths()"};
 inline constexpr Statement kActive{
     .name = "active", .sql = "SELECT coalesce(sum(active), 0)::bigint FROM active_counts"};
+inline constexpr Statement kActiveByTenant{
+    .name = "active_by_tenant",
+    .sql = "SELECT tenant_id, count(*) FROM active_orders GROUP BY tenant_id"};
+inline constexpr Statement kDeadLettersByTenant{
+    .name = "dead_letters_by_tenant",
+    .sql =
+        "SELECT tenant_id, count(*) FILTER (WHERE dead_letter_state = 1),"
+        " count(*) FILTER (WHERE status = 6 AND charge = 2) FROM active_orders"
+        " WHERE dead_letter_state IS NOT NULL OR (status = 6 AND charge = 2) GROUP BY tenant_id"};
 inline constexpr Statement kNextDue{.name = "next_due", .sql = "SELECT next_due(), store_now()"};
 /// The node's name is this session's alone.
 inline constexpr Statement kHoldNode{
@@ -86,12 +95,35 @@ inline constexpr Statement kTypeIds{.name = "type_ids",
                                         "SELECT 'order_facts'::regtype::oid::bigint,"
                                         " 'order_state'::regtype::oid::bigint"};
 
-inline constexpr Statement kWriter[] = {
-    kApplyOrders,   kSetStock,          kPutContracts, kFinishOutbox, kEndAttempts, kRelease,
-    kTransactionId, kTransactionStatus, kClaim,        kClaimOne,     kTakeOutbox,  kTakeDeliveries,
-    kMark,          kSettled,           kEndRun,       kBeginRun,     kDepths,      kActive,
-    kNextDue,       kHoldNode,          kShareGateway, kKeepGateway,  kEndSession,  kTypeIds,
-    kServerLife,    kTryLocks,          kTryWrite};
+inline constexpr Statement kWriter[] = {kApplyOrders,
+                                        kSetStock,
+                                        kPutContracts,
+                                        kFinishOutbox,
+                                        kEndAttempts,
+                                        kRelease,
+                                        kTransactionId,
+                                        kTransactionStatus,
+                                        kClaim,
+                                        kClaimOne,
+                                        kTakeOutbox,
+                                        kTakeDeliveries,
+                                        kMark,
+                                        kSettled,
+                                        kEndRun,
+                                        kBeginRun,
+                                        kDepths,
+                                        kActive,
+                                        kNextDue,
+                                        kActiveByTenant,
+                                        kDeadLettersByTenant,
+                                        kHoldNode,
+                                        kShareGateway,
+                                        kKeepGateway,
+                                        kEndSession,
+                                        kTypeIds,
+                                        kServerLife,
+                                        kTryLocks,
+                                        kTryWrite};
 
 inline constexpr Statement kFind{
     .name = "find",

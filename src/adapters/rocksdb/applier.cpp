@@ -75,8 +75,9 @@ Applier::Maybe<CommandResult> Applier::apply(ports::Restock& command) {
 }
 
 Applier::Maybe<CommandResult> Applier::apply(ports::PutContract& command) {
-  const bool is_known = state_.tenants.find(command.tenant.str()).has_value();
-  if (!is_known && state_.tenants.size() >= domain::limits::kMaxTenants) {
+  const auto named = state_.tenants.find(command.tenant.str());
+  const bool has_contract = named && state_.tenants.row(*named).stored;
+  if (!has_contract && state_.tenants.contracts() >= domain::limits::kMaxTenants) {
     return CommandResult(PutOutcome::too_many_tenants);
   }
   if (command.instead_of) {
@@ -88,8 +89,8 @@ Applier::Maybe<CommandResult> Applier::apply(ports::PutContract& command) {
   }
   const std::uint32_t number = state_.tenants.ensure(command.tenant);
   TenantRow& row = state_.tenants.row(number);
-  row.stored = std::move(command.contract);
-  state_.work.set_weight(number, row.stored->weight);
+  state_.tenants.store_contract(number, std::move(command.contract));
+  state_.work.set_contract(number, row.stored->weight);
   state_.writes.put(family(Family::tenants), row.id.str(), *row.stored);
   changed_contracts_.push_back(number);
   if (row.bucket) {

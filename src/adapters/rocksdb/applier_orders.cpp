@@ -71,8 +71,8 @@ Applier::Maybe<CommandResult> Applier::apply(ports::Accept& command) {
   const auto known = state_.tenants.find(order.tenant.str());
   if (known) result.contract = state_.contract_of(&state_.tenants.row(*known)).bucket;
   const bool is_one_tenant_too_many =
-      !known && state_.tenants.size() >= domain::limits::kMaxTenants;
-  if (state_.work.size() >= state_.options.max_active || is_one_tenant_too_many) {
+      !known && state_.tenants.names() >= domain::limits::kMaxTenants;
+  if (!state_.work.may_accept(known) || is_one_tenant_too_many) {
     result.outcome = AcceptOutcome::full;
     return answer;
   }

@@ -61,15 +61,15 @@ std::expected<void, StoreError> RocksStore::prepare_month(domain::Instant now) {
   return {};
 }
 
-std::expected<std::vector<Order>, StoreError> RocksStore::claim(domain::Stage stage,
-                                                                std::size_t limit,
-                                                                domain::Now now) {
+std::expected<std::vector<Order>, StoreError> RocksStore::claim_within(domain::Stage stage,
+                                                                       std::size_t limit,
+                                                                       ports::ClaimPlaces* places,
+                                                                       domain::Now now) {
   if (const auto error = state_->database->stopped()) return std::unexpected(*error);
+  const auto leased = state_->work.claim(stage, limit, places, state_->tenants, now.wall);
   std::vector<Order> claimed;
-  claimed.reserve(std::min(limit, domain::limits::kMaxBatch));
-  while (claimed.size() < limit) {
-    const ActiveOrder* active = state_->work.claim(stage, now.wall);
-    if (active == nullptr) break;
+  claimed.reserve(leased.size());
+  for (const ActiveOrder* active : leased) {
     auto order = load_active(*state_, *active);
     if (!order) return std::unexpected(order.error());
     claimed.push_back(std::move(*order));
@@ -137,7 +137,7 @@ std::expected<std::vector<ports::Delivery>, StoreError> RocksStore::take_deliver
 
 ports::StoreDepth RocksStore::depth() const {
   ports::StoreDepth depth;
-  state_->work.fill(depth);
+  state_->work.fill(depth, state_->tenants);
   depth.terminal_batches = state_->outbox.batches();
   depth.deliveries = state_->outbox.deliveries();
   return depth;

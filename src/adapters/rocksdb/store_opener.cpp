@@ -154,9 +154,9 @@ StoreOpener::Maybe<void> StoreOpener::load_tenants() {
     if (!contract) return false;
     const auto tenant = domain::TenantId::unchecked(std::string(key));
     const std::uint32_t number = state_.tenants.ensure(tenant);
-    state_.work.set_weight(number, contract->weight);
+    state_.work.set_contract(number, contract->weight);
     state_.contracts.put(tenant, *contract);
-    state_.tenants.row(number).stored = std::move(*contract);
+    state_.tenants.store_contract(number, std::move(*contract));
     return true;
   });
 }

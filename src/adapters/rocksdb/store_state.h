@@ -45,7 +45,10 @@ class ClaimedKeys {
 /// Everything that the writer's thread works on.
 struct StoreState {
   explicit StoreState(RocksStoreOptions opened_with, std::unique_ptr<Database> opened)
-      : options(std::move(opened_with)), database(std::move(opened)), ring(options.fresh_records) {}
+      : options(std::move(opened_with)),
+        database(std::move(opened)),
+        work(options.max_active),
+        ring(options.fresh_records) {}
 
   RocksStoreOptions options;
   std::unique_ptr<Database> database;

@@ -12,6 +12,7 @@
 
 #include "adapters/rocksdb/state_codec.h"
 #include "domain/contract.h"
+#include "domain/fair_share.h"
 #include "domain/ids.h"
 #include "domain/token_bucket.h"
 
@@ -33,6 +34,9 @@ struct TenantRow {
   bool is_bucket_changed = false;  ///< in the present batch
   bool is_bucket_stored = false;   ///< the bucket has a record of its own
 
+  domain::Standing standing() const {
+    return stored ? domain::Standing::own_contract : domain::Standing::grouped;
+  }
   /// What the record of the bucket is to say; there is one.
   BucketRecord bucket_record() const {
     return {.contract = bucket->contract(), .state = bucket->state(), .at = bucket->seen()};
@@ -40,7 +44,8 @@ struct TenantRow {
 };
 
 /// The tenants by name and by the number that the queues know them by. Numbers last as long as the
-/// process; rows never move. Not thread-safe. Bounded by the owner, who asks `size` before it adds.
+/// process; rows never move. Not thread-safe. Bounded by the owner, who asks `contracts` or `names`
+/// before it adds.
 class TenantTable {
  public:
   std::optional<std::uint32_t> find(std::string_view tenant) const {
@@ -56,13 +61,23 @@ class TenantTable {
     return entry->second;
   }
 
+  /// Gives the tenant a contract of its own, or another one.
+  void store_contract(std::uint32_t number, domain::Contract contract) {
+    if (!rows_[number].stored) ++contracts_;
+    rows_[number].stored = std::move(contract);
+  }
+
   TenantRow& row(std::uint32_t number) { return rows_[number]; }
   const TenantRow& row(std::uint32_t number) const { return rows_[number]; }
-  std::size_t size() const { return rows_.size(); }
+  /// Tenants with a contract of their own, and the others: bounded apart, so that whoever invents
+  /// names takes no place from an operator's contract.
+  std::size_t contracts() const { return contracts_; }
+  std::size_t names() const { return rows_.size() - contracts_; }
 
  private:
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> numbers_;
   std::deque<TenantRow> rows_;
+  std::size_t contracts_ = 0;
 };
 
 }  // namespace penstock::rocksdb_store

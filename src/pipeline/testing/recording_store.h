@@ -64,11 +64,11 @@ class RecordingStore final : public ports::OrderStore {
     if (after_apply && results) after_apply();
     return results;
   }
-  std::expected<std::vector<domain::Order>, ports::StoreError> claim(domain::Stage stage,
-                                                                     std::size_t limit,
-                                                                     domain::Now now) override {
+  std::expected<std::vector<domain::Order>, ports::StoreError> claim_within(
+      domain::Stage stage, std::size_t limit, ports::ClaimPlaces* places,
+      domain::Now now) override {
     if (claims_away) return std::unexpected(ports::StoreError::unavailable);
-    return store_.claim(stage, limit, now);
+    return store_.claim_within(stage, limit, places, now);
   }
   std::expected<std::optional<domain::Order>, ports::StoreError> claim_one(
       const domain::OrderId& order) override {
