@@ -14,6 +14,7 @@
 #include "api/refusal_log.h"
 #include "api/request_counters.h"
 #include "api/wait_places.h"
+#include "net/http_server.h"
 #include "pipeline/request.h"
 #include "ports/clock.h"
 #include "ports/log.h"
@@ -53,6 +54,7 @@ struct ApiParts {
   RandomBits random;                            ///< for correlation ids
   std::function<ProcessUsage()> process_usage;  ///< empty: /metrics leaves the process out
   std::function<std::optional<StoreUpkeep>()> store_upkeep{};  ///< empty or nothing: not shared
+  std::function<net::HttpServerUsage()> server_usage{};        ///< empty: /metrics leaves it out
   const Authenticator* authenticator = nullptr;  ///< null: one for ApiOptions::admin_key
 };
 
@@ -64,6 +66,7 @@ struct ContextParts {
   RandomBits random;
   std::function<ProcessUsage()> process_usage;
   std::function<std::optional<StoreUpkeep>()> store_upkeep;
+  std::function<net::HttpServerUsage()> server_usage;
   const Authenticator* authenticator;
 };
 
@@ -84,6 +87,7 @@ struct Context {
               .random = std::move(api_parts.random),
               .process_usage = std::move(api_parts.process_usage),
               .store_upkeep = std::move(api_parts.store_upkeep),
+              .server_usage = std::move(api_parts.server_usage),
               .authenticator = api_parts.authenticator},
         options(std::move(api_options)),
         admin_key(options.admin_key),
@@ -93,6 +97,9 @@ struct Context {
   const Authenticator& authenticator() const {
     return parts.authenticator != nullptr ? *parts.authenticator : admin_key;
   }
+
+  /// Whether whoever reaches the server may use it.
+  bool is_open() const { return !options.admin_key && parts.authenticator == nullptr; }
 
   ContextParts parts;
   ApiOptions options;

@@ -271,13 +271,41 @@ void add_upkeep(const StoreUpkeep& upkeep, Families& out) {
                     .take());
 }
 
+void add_server(const net::HttpServerUsage& usage, Families& out) {
+  out.push_back(
+      gauge("penstock_http_connections", "Open client connections").add(usage.connections).take());
+  out.push_back(gauge("penstock_http_request_bytes", "Requests unfinished or not answered")
+                    .add(usage.request_bytes)
+                    .take());
+  out.push_back(gauge("penstock_http_answer_bytes", "Answers that clients have not taken")
+                    .add(usage.answer_bytes)
+                    .take());
+  out.push_back(counter("penstock_http_connections_total", "Client connections accepted")
+                    .add(usage.accepted)
+                    .take());
+  out.push_back(counter("penstock_http_connections_closed_for_others_total",
+                        "Idle connections closed to make room for new ones")
+                    .add(usage.gave_way)
+                    .take());
+  out.push_back(counter("penstock_http_refused_total", "What a limit of the HTTP server refused")
+                    .add(usage.refused_connections, {label("limit", "connections")})
+                    .add(usage.refused_requests, {label("limit", "request_bytes")})
+                    .add(usage.refused_answers, {label("limit", "answer_bytes")})
+                    .add(usage.failed_accepts, {label("limit", "accepting")})
+                    .take());
+  out.push_back(counter("penstock_http_timeouts_total", "Clients that sent or took too slowly")
+                    .add(usage.timeouts)
+                    .take());
+}
+
 }  // namespace
 
 std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics,
                                           const RequestCounters& requests,
                                           const std::string& version,
                                           const std::optional<ProcessUsage>& usage,
-                                          const std::optional<StoreUpkeep>& upkeep) {
+                                          const std::optional<StoreUpkeep>& upkeep,
+                                          const std::optional<net::HttpServerUsage>& server) {
   Families families;
   add_stages(statistics, families);
   add_orders(statistics, families);
@@ -287,6 +315,7 @@ std::vector<MetricFamily> metric_families(const pipeline::Statistics& statistics
   add_build(version, families);
   if (usage) add_process(*usage, families);
   if (upkeep) add_upkeep(*upkeep, families);
+  if (server) add_server(*server, families);
   return families;
 }
 

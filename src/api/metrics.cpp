@@ -15,8 +15,10 @@ net::HttpResponse metrics_response(const Context& context, const pipeline::Stati
   if (context.parts.process_usage) usage = context.parts.process_usage();
   std::optional<StoreUpkeep> upkeep;
   if (context.parts.store_upkeep) upkeep = context.parts.store_upkeep();
+  std::optional<net::HttpServerUsage> server;
+  if (context.parts.server_usage) server = context.parts.server_usage();
   auto families =
-      metric_families(statistics, context.counters, context.options.version, usage, upkeep);
+      metric_families(statistics, context.counters, context.options.version, usage, upkeep, server);
   add_pool(context.pool, families);
   net::HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -73,4 +73,20 @@ std::expected<net::JsonDocument, Problem> read_json_object(const net::HttpReques
   return std::move(*document);
 }
 
+std::optional<Problem> refuse_encoded_body(const net::HttpRequest& request) {
+  if (request.body.empty()) return std::nullopt;
+  for (std::size_t i = 0; i < request.headers.size(); ++i) {
+    if (!net::equals_ignoring_case(request.headers.name(i), "Content-Encoding")) continue;
+    const std::string_view coding = request.headers.value(i);
+    if (net::equals_ignoring_case(coding, "identity")) continue;
+    constexpr std::size_t kShownBytes = 40;
+    return Problem{.code = domain::ErrorCode::unsupported_media_type,
+                   .detail = fmt::format("Content-Encoding: {} is not supported; send the body "
+                                         "without an encoding.",
+                                         coding.substr(0, kShownBytes)),
+                   .headers = "Accept-Encoding: identity\r\n"};
+  }
+  return std::nullopt;
+}
+
 }  // namespace penstock::api

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 
 #include "api/problem.h"
 #include "net/http_message.h"
@@ -13,5 +14,9 @@ namespace penstock::api {
 /// and the kind of the error), and `not_an_object` where it is JSON of another kind.
 std::expected<net::JsonDocument, Problem> read_json_object(const net::HttpRequest& request,
                                                            domain::ErrorCode not_an_object);
+
+/// unsupported-media-type where the body has a Content-Encoding, which no resource takes: with
+/// `Accept-Encoding: identity` (RFC 9110 section 15.5.16). "identity" is taken as none.
+std::optional<Problem> refuse_encoded_body(const net::HttpRequest& request);
 
 }  // namespace penstock::api

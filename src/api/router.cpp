@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "api/open_mode_guard.h"
+#include "api/request_body.h"
 #include "api/routes.h"
 #include "api/submission.h"
 
@@ -112,6 +114,9 @@ void Api::handle(net::HttpRequest&& request, net::Responder responder) {
                .correlation = std::move(correlation)},
               std::move(responder));
   const Access access = matched.found() ? routes()[matched.route].access : Access::caller;
+  if (access != Access::open && context.is_open()) {
+    if (auto problem = refuse_web_page(request)) return reply.refuse(*std::move(problem));
+  }
   Caller caller;
   if (access != Access::open) {
     // Before 404 and 405, so that without a key nothing is learnt but that one is needed.
@@ -120,6 +125,7 @@ void Api::handle(net::HttpRequest&& request, net::Responder responder) {
     caller = *std::move(authenticated);
   }
   if (!matched.found()) return reply.refuse(unmatched(matched));
+  if (auto problem = refuse_encoded_body(request)) return reply.refuse(*std::move(problem));
   if (access == Access::operators && !caller.is_operator()) {
     return reply.refuse(forbidden("This needs the admin key."));
   }

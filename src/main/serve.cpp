@@ -68,6 +68,30 @@ api::ProcessUsage usage_for_metrics(const ports::Log& log) {
           .log_lines_dropped = log.dropped()};
 }
 
+/// As many connections as are wanted, as far as the descriptors reach.
+std::size_t most_connections(std::size_t wanted) {
+  std::size_t const descriptors = net::raise_descriptor_limit();
+  std::size_t const own = std::min(kOwnDescriptors, descriptors / 2);
+  return std::clamp<std::size_t>(descriptors - own, 1, wanted);
+}
+
+net::HttpServerOptions http_options(const ServeOptions& options, const ListenAddress& wanted,
+                                    ports::Log& log) {
+  net::HttpServerOptions http{
+      .address = wanted.address, .port = wanted.port, .threads = options.http_threads};
+  http.limits.connections = most_connections(options.max_connections);
+  http.limits.connections_per_address = options.max_connections_per_address;
+  http.limits.idle_timeout = options.idle_timeout;
+  http.problem_body = api::server_problem_body;
+  http.trouble = [&log](net::HttpServerTrouble trouble, bool begins) {
+    log.write(begins ? ports::LogLevel::warning : ports::LogLevel::info,
+              begins ? "clients are refused: a limit of the HTTP server is reached (docs/limits.md)"
+                     : "clients are no longer refused",
+              {{"limit", net::to_string(trouble)}});
+  };
+  return http;
+}
+
 std::uint64_t random_bits() {
   thread_local system::SystemRandom random;
   return random.next();
@@ -203,17 +227,14 @@ class Server {
                       .clock = store_->clock() == nullptr ? clock_ : *store_->clock(),
                       .random = random_bits,
                       .process_usage = [this] { return usage_for_metrics(log_); },
-                      .store_upkeep = [this] { return upkeep_for_metrics(); }},
+                      .store_upkeep = [this] { return upkeep_for_metrics(); },
+                      .server_usage = [this] { return http_->usage(); }},
         api::ApiOptions{
             .admin_key = options_.admin_key,
             .version = std::string(kVersion),
             .surface = options_.role == Role::worker ? api::Surface::probes : api::Surface::whole,
             .reads = {.read_threads = options_.read_threads}});
-    net::HttpServerOptions http{
-        .address = wanted.address, .port = wanted.port, .threads = options_.http_threads};
-    http.limits.connections = options_.max_connections;
-    http.problem_body = api::server_problem_body;
-    http_ = std::make_unique<net::HttpServer>(http);
+    http_ = std::make_unique<net::HttpServer>(http_options(options_, wanted, log_));
     auto const started = http_->start([this](net::HttpRequest&& request, net::Responder responder) {
       api_->handle(std::move(request), std::move(responder));
     });

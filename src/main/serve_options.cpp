@@ -290,6 +290,8 @@ std::expected<ServeOptions, std::string> serve_options(const Settings& settings,
   options.http_threads = count("http-threads");
   options.read_threads = count("read-threads");
   options.max_connections = count("max-connections");
+  options.max_connections_per_address = count("max-connections-per-address");
+  options.idle_timeout = std::chrono::milliseconds(settings.duration("idle-timeout").us / 1000);
   options.history_months = static_cast<std::int32_t>(settings.integer("history-months"));
   options.memory_budget_bytes = count("memory-budget") << 20;
   options.log_level = *system::parse_log_level(settings.text("log-level"));

@@ -82,6 +82,8 @@ struct ServeOptions {
   std::size_t http_threads = 1;
   std::size_t read_threads = 3;
   std::size_t max_connections = 1;
+  std::size_t max_connections_per_address = 0;  ///< 0: nine tenths of them
+  std::chrono::milliseconds idle_timeout{};
   std::int32_t history_months = 0;  ///< kept before the present one; 0: all
   std::size_t memory_budget_bytes = 0;
   ports::LogLevel log_level = ports::LogLevel::info;

@@ -46,7 +46,7 @@ struct HttpServerLimits {
   std::size_t answer_room_bytes = std::size_t{128} * 1024 * 1024;
   std::size_t small_answer_bytes = std::size_t{16} * 1024;
   /// No request begun.
-  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds idle_timeout{75'000};
   /// The same once begin_close() was called.
   std::chrono::milliseconds closing_idle_timeout{500};
   /// From a request's first byte to the end of its head; then 408.

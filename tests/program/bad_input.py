@@ -8,7 +8,7 @@ import harness
 from harness import Ground, expect, order_body
 from raw import RawConnection, exchange, post
 
-HEAD = b"POST /orders HTTP/1.1\r\nHost: penstock\r\n"
+HEAD = b"POST /orders HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 VALID = json.dumps(order_body("guarded")).encode()
 SMUGGLED = post("/orders", VALID)
@@ -187,7 +187,7 @@ class BadInput(harness.ProgramTest):
                 self.one(data + SMUGGLED, 400, "bad-request")
 
     def test_another_http_version_is_505(self):
-        self.one(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "http-version")
+        self.one(b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, "http-version")
         self.one(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "http-version")
 
     def test_what_is_no_strict_json_is_400(self):
@@ -261,7 +261,7 @@ class BadInput(harness.ProgramTest):
                                    ("GET", "/why"), ("POST", "/cancel")):
                 with self.subTest(order_id=order_id, suffix=suffix):
                     path = f"/orders/{order_id}{suffix}"
-                    data = f"{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" \
+                    data = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" \
                            f"Content-Length: 0\r\n\r\n".encode()
                     if order_id == "%":
                         self.one(data, 400, "bad-request")
@@ -334,11 +334,11 @@ class BadInput(harness.ProgramTest):
             refused("POST", "/dead-letters/redrive", body)
 
     def test_a_head_that_is_too_large_is_431(self):
-        self.one(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431,
+        self.one(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431,
                  "header-too-large")
-        self.one(b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 431,
+        self.one(b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431,
                  "header-too-large")
-        self.one(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"A: b\r\n" * 2000 + b"\r\n", 431,
+        self.one(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 2000 + b"\r\n", 431,
                  "header-too-large")
 
     def test_a_body_that_is_too_large_is_413(self):
@@ -379,8 +379,8 @@ class BadInput(harness.ProgramTest):
         expect(self.client.get("/healthz"), 200)
 
     def test_pipelined_requests_are_answered_in_order_and_a_bad_one_ends_the_line(self):
-        get = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
-        missing = b"GET /orders/x HTTP/1.1\r\nHost: a\r\n\r\n"
+        get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        missing = b"GET /orders/x HTTP/1.1\r\nHost: localhost\r\n\r\n"
         replies = exchange(self.server.address(),
                            (get + missing) * 100 + b"bro ken\r\n\r\n" + SMUGGLED)
         self.assertEqual([r.status for r in replies], [200, 404] * 100 + [400])

@@ -30,7 +30,7 @@ class Connection:
                     raise ConnectionError("no server")
                 self._streams = await asyncio.open_connection(*address, limit=_MAX_HEAD)
             reader, writer = self._streams
-            lines = [f"{method} {path} HTTP/1.1", "Host: penstock", f"Content-Length: {len(body)}",
+            lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}",
                      "Content-Type: application/json", *headers]
             writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

@@ -77,6 +77,6 @@ def post(path, body, *headers, length=None):
     """The bytes of a POST."""
     if isinstance(body, str):
         body = body.encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: penstock", "Content-Type: application/json",
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json",
              f"Content-Length: {len(body) if length is None else length}", *headers]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
