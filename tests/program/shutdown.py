@@ -158,7 +158,8 @@ class Shutdown(harness.ProgramTest):
         waiting = [RawConnection(server.address()) for _ in range(5)]
         for each in waiting:
             self.addCleanup(each.close)
-            each.send(f"GET /orders/{order_id}?wait=30 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            each.send(f"GET /orders/{order_id}?wait=30 HTTP/1.1\r\n"
+                      "Host: localhost\r\n\r\n".encode())
         # They are read by the time that later requests are answered.
         for _ in range(20):
             client.get("/healthz")
