@@ -106,7 +106,7 @@ void SharedDatabase::fetch_new_work() {
     if (!batches_.held.contains(batch.sequence)) waiting_batches_[batch.sequence] = batch;
   }
   const auto deliveries = core_->take_deliveries(std::numeric_limits<std::size_t>::max(),
-                                                 {.wall = kEndOfTime, .monotonic = {}});
+                                                 {.wall = kEndOfTime, .monotonic = {}}, {});
   for (const ports::Delivery& delivery : deliveries.value()) {
     if (deliveries_.held.contains({delivery.order, delivery.attempt})) continue;
     waiting_deliveries_.put(delivery.order, disk_->deliveries.at(delivery.order).due);
@@ -290,13 +290,20 @@ std::vector<ports::TerminalBatch> SharedDatabase::take_terminal_batches(const No
 }
 
 std::vector<ports::Delivery> SharedDatabase::take_deliveries(const NodeRun& run,
-                                                             std::size_t limit) {
+                                                             std::size_t limit,
+                                                             std::span<const domain::TenantId>
+                                                                 left_out) {
   end_leases();
   const domain::Instant now = clock_().wall;
   std::vector<ports::Delivery> taken;
   const auto& by_due = waiting_deliveries_.by_due;
-  while (!by_due.empty() && by_due.begin()->first <= now && taken.size() < limit) {
-    const domain::OrderId order = by_due.begin()->second;
+  for (auto next = by_due.begin();
+       next != by_due.end() && next->first <= now && taken.size() < limit;) {
+    const domain::OrderId order = next->second;
+    ++next;
+    if (std::ranges::find(left_out, disk_->orders.at(order).order.tenant) != left_out.end()) {
+      continue;
+    }
     waiting_deliveries_.erase(order);
     const Attempt attempt{order, disk_->deliveries.at(order).attempt};
     const auto lost = deliveries_.lost.find(attempt);

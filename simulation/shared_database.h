@@ -102,7 +102,8 @@ class SharedDatabase {
   void release(const NodeRun& run, const domain::OrderId& order, domain::Instant due);
   void mark(const NodeRun& run, std::span<const domain::OrderId> orders);
   std::vector<ports::TerminalBatch> take_terminal_batches(const NodeRun& run, std::size_t limit);
-  std::vector<ports::Delivery> take_deliveries(const NodeRun& run, std::size_t limit);
+  std::vector<ports::Delivery> take_deliveries(const NodeRun& run, std::size_t limit,
+                                               std::span<const domain::TenantId> left_out);
   ports::StoreDepth depth() const { return core_->depth(); }
   std::optional<domain::Instant> next_due() const;
   ports::Recovery recovery(const NodeRun& run) const;

@@ -265,8 +265,8 @@ SharedStoreClient::take_terminal_batches(std::size_t limit) {
 }
 
 std::expected<std::vector<ports::Delivery>, StoreError> SharedStoreClient::take_deliveries(
-    std::size_t limit, domain::Now) {
-  return call(CallKind::take, [&] { return database_.take_deliveries(run_, limit); });
+    std::size_t limit, domain::Now, std::span<const domain::TenantId> left_out) {
+  return call(CallKind::take, [&] { return database_.take_deliveries(run_, limit, left_out); });
 }
 
 ports::StoreDepth SharedStoreClient::depth() const {

@@ -91,7 +91,7 @@ class SharedStoreClient final : public ports::OrderStore, public ports::OrderRea
   std::expected<std::vector<ports::TerminalBatch>, ports::StoreError> take_terminal_batches(
       std::size_t limit) override;
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override;
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override;
   ports::StoreDepth depth() const override;
   std::optional<domain::Instant> next_due() const override;
   ports::Recovery recovery() const override { return recovery_; }

@@ -48,9 +48,9 @@ class ClockedClient final : public ports::OrderStore {
     return client_.take_terminal_batches(limit);
   }
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override {
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override {
     clock_ = now;
-    return client_.take_deliveries(limit, now);
+    return client_.take_deliveries(limit, now, left_out);
   }
   ports::StoreDepth depth() const override { return client_.depth(); }
   std::optional<domain::Instant> next_due() const override { return client_.next_due(); }

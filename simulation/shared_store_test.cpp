@@ -76,7 +76,7 @@ TEST_F(SharedStore, ABatchIsTakenOverAndEndsOnce) {
   ASSERT_EQ(second.take_terminal_batches(9).value().size(), 1U);
   const ports::FinishTerminalBatch finish{taken[0].sequence, {order.id}};
   EXPECT_TRUE(apply(second, finish));
-  ASSERT_EQ(second.take_deliveries(9, now).value().size(), 1U);
+  ASSERT_EQ(second.take_deliveries(9, now, {}).value().size(), 1U);
   EXPECT_TRUE(apply(second, ports::DeliveryAttempt{.order = order.id,
                                                    .attempt = 1,
                                                    .reason = domain::Reason::delivered,
@@ -90,21 +90,21 @@ TEST_F(SharedStore, ALateAttemptOfALostDeliveryDisturbsNothing) {
   const Order order = ended(1);
   const auto batch = first.take_terminal_batches(1).value().at(0);
   ASSERT_TRUE(apply(first, ports::FinishTerminalBatch{batch.sequence, {order.id}}));
-  ASSERT_EQ(first.take_deliveries(9, now).value().size(), 1U);
+  ASSERT_EQ(first.take_deliveries(9, now, {}).value().size(), 1U);
   pass(kLease);
-  ASSERT_EQ(second.take_deliveries(9, now).value().size(), 1U);
+  ASSERT_EQ(second.take_deliveries(9, now, {}).value().size(), 1U);
   const ports::DeliveryAttempt failed{.order = order.id,
                                       .attempt = 1,
                                       .reason = domain::Reason::delivery_failed,
                                       .next_due = now.wall};
   ASSERT_TRUE(apply(second, failed));
-  const auto again = second.take_deliveries(9, now).value();
+  const auto again = second.take_deliveries(9, now, {}).value();
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].attempt, 2);
   ASSERT_TRUE(apply(first, failed));
-  EXPECT_EQ(first.take_deliveries(9, now).value().size(), 0U) << "the second attempt is leased";
+  EXPECT_EQ(first.take_deliveries(9, now, {}).value().size(), 0U) << "the second attempt is leased";
   pass(kLease);
-  EXPECT_EQ(first.take_deliveries(9, now).value().at(0).attempt, 2);
+  EXPECT_EQ(first.take_deliveries(9, now, {}).value().at(0).attempt, 2);
 }
 
 TEST_F(SharedStore, WhatIsSentAgainAfterALostAnswerIsStillWhole) {
@@ -159,7 +159,7 @@ TEST_F(SharedStore, ADatabaseOutOfReachIsUnavailableAndItsDepthsAreTheLastKnown)
   EXPECT_EQ(first.contract(order.tenant).error(), StoreError::unavailable);
   EXPECT_EQ(first.mark({}).error(), StoreError::unavailable);
   EXPECT_EQ(first.settled().error(), StoreError::unavailable);
-  EXPECT_EQ(first.take_deliveries(1, now).error(), StoreError::unavailable);
+  EXPECT_EQ(first.take_deliveries(1, now, {}).error(), StoreError::unavailable);
   EXPECT_EQ(first.take_terminal_batches(1).error(), StoreError::unavailable);
   EXPECT_EQ(first.claim_one(order.id).error(), StoreError::unavailable);
   EXPECT_EQ(first.depth().active, 2U);

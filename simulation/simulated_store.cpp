@@ -121,9 +121,9 @@ std::expected<std::vector<ports::TerminalBatch>, StoreError> SimulatedStore::tak
 }
 
 std::expected<std::vector<ports::Delivery>, StoreError> SimulatedStore::take_deliveries(
-    std::size_t limit, domain::Now now) {
+    std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) {
   if (stopped_) return std::unexpected(*stopped_);
-  return store_.take_deliveries(limit, now);
+  return store_.take_deliveries(limit, now, left_out);
 }
 
 std::expected<void, StoreError> SimulatedStore::settled() {

@@ -62,7 +62,7 @@ class SimulatedStore final : public ports::OrderStore {
   std::expected<std::vector<ports::TerminalBatch>, ports::StoreError> take_terminal_batches(
       std::size_t limit) override;
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override;
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override;
   ports::StoreDepth depth() const override { return store_.depth(); }
   std::optional<domain::Instant> next_due() const override { return store_.next_due(); }
   ports::Recovery recovery() const override { return store_.recovery(); }

@@ -184,6 +184,10 @@ void add_effects(const pipeline::Statistics& statistics, Families& out) {
                     .add(statistics.deliveries_done, {label("outcome", "delivered")})
                     .add(statistics.deliveries_failed, {label("outcome", "failed")})
                     .take());
+  out.push_back(counter("penstock_receipt_copies_total", "Attempts to copy a receipt, by outcome")
+                    .add(statistics.receipt_copies_made, {label("outcome", "made")})
+                    .add(statistics.receipt_copies_failed, {label("outcome", "failed")})
+                    .take());
 }
 
 void add_totals(const pipeline::Statistics& statistics, Families& out) {
@@ -200,6 +204,14 @@ void add_totals(const pipeline::Statistics& statistics, Families& out) {
       statistics.tenants_held_back);
   add(gauge("penstock_deliveries_waiting", "Webhook deliveries that are not done"),
       statistics.deliveries_waiting);
+  add(counter("penstock_deliveries_given_up_total", "Webhook deliveries whose last attempt failed"),
+      statistics.deliveries_gave_up);
+  add(gauge("penstock_webhook_endpoints_failing", "Tenants whose last webhook attempt failed"),
+      statistics.endpoints_failing);
+  add(gauge("penstock_receipt_copies_waiting", "Receipt copies that this run still has to make"),
+      statistics.receipt_copies_waiting);
+  add(gauge("penstock_receipt_copies_oldest_seconds", "How long the oldest of them waits"),
+      static_cast<double>(statistics.receipt_copies_age.us) / 1e6);
   add(counter("penstock_dead_letters_total", "Orders that were dead-lettered"),
       statistics.dead_lettered);
   add(counter("penstock_commits_total", "Group commits, each with one sync"), statistics.commits);

@@ -142,6 +142,11 @@ class Server {
                                                              : webhook::Reach::public_only,
         .wake = wake});
     if (!options_.receipts_directory.empty()) {
+      if (auto const why = system::why_unusable(options_.receipts_directory)) {
+        log_.write(ports::LogLevel::error, "the directory for receipts (--receipts) is not usable",
+                   {{"directory", options_.receipts_directory}, {"detail", *why}});
+        return false;
+      }
       receipts_ = std::make_unique<system::ReceiptFiles>(options_.receipts_directory, wake);
     }
     if (options_.fulfiller_hook.empty()) return true;

@@ -176,6 +176,7 @@ Statistics Pipeline::Machine::statistics(Now now) const {
   result.tenants_held_back = steps_.held_back();
   result.open_dead_letters = depth.open_dead_letters;
   result.unresolved = steps_.unresolved_count();
+  notification_.fill(result, now);
   result.commits = commits_.batches();
   result.commands = commits_.commands();
   return result;

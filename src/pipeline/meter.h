@@ -39,6 +39,10 @@ class Meter {
   void effect(domain::EffectKind kind, domain::OutcomeKind outcome);
   void notified(std::size_t orders);
   void delivery(bool delivered);
+  void delivery_gave_up() { totals_.deliveries_gave_up += 1; }
+  void receipt_copy(bool made) {
+    (made ? totals_.receipt_copies_made : totals_.receipt_copies_failed) += 1;
+  }
   void stale_commit() { totals_.stale_commits += 1; }
 
   /// The counters, with the top tenants chosen; depths are the caller's to fill.

@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::size_t kMaxOpenBatches = 64;
 constexpr std::size_t kMaxOpenCopies = 4096;
+/// Copies that failed and are tried again in this run; what is beyond is made at the next start.
+constexpr std::size_t kMaxKeptCopies = 4096;
+constexpr std::size_t kMaxKeptBatches = 1024;
+/// Deliveries that are taken without looking at the shares again, at least.
+constexpr std::size_t kTakenAtOnce = 16;
+/// Failing endpoints whose begin and end are told.
+constexpr std::size_t kMaxTroubles = 10'000;
+constexpr domain::Duration kTellTroubleAgain = domain::Duration::seconds(60);
 constexpr domain::Duration kPauseWithoutAStore = domain::Duration::milliseconds(100);
 
 /// What a tenant's contract says about webhooks.
@@ -46,7 +54,8 @@ void NotificationStage::take_replies(domain::Now now) {
 void NotificationStage::run(domain::Now now) {
   disable_webhooks(now);
   begin_unread(now);
-  while (unread_.empty() && batches_.size() < kMaxOpenBatches && copies_.size() < kMaxOpenCopies) {
+  while (unread_.empty() && batches_.size() - kept_batches_ < kMaxOpenBatches &&
+         copies_.size() - kept_copies_ < kMaxOpenCopies) {
     if (!take_batch(now)) break;
   }
   if (!to_copy_.empty()) {
@@ -63,7 +72,7 @@ bool NotificationStage::take_batch(domain::Now now) {
   for (ports::TerminalBatch& terminal : *taken) {
     // Past its lease's end a shared store hands a batch out again, also to who still has it.
     if (batches_.contains(terminal.sequence)) continue;
-    if (begin(terminal)) continue;
+    if (begin(terminal, now)) continue;
     unread_.push_back(std::move(terminal));
     read_again_at_ = now.wall + kPauseWithoutAStore;
   }
@@ -72,7 +81,7 @@ bool NotificationStage::take_batch(domain::Now now) {
 
 void NotificationStage::begin_unread(domain::Now now) {
   while (!unread_.empty() && now.wall >= read_again_at_) {
-    if (begin(unread_.front())) {
+    if (begin(unread_.front(), now)) {
       unread_.pop_front();
     } else {
       read_again_at_ = now.wall + kPauseWithoutAStore;
@@ -82,12 +91,18 @@ void NotificationStage::begin_unread(domain::Now now) {
 
 // All is read before anything is begun: a batch without its contracts would end with deliveries
 // left out.
-bool NotificationStage::begin(const ports::TerminalBatch& terminal) {
+bool NotificationStage::begin(const ports::TerminalBatch& terminal, domain::Now now) {
   Batch batch;
   batch.orders = terminal.entries.size();
   std::vector<ports::ReceiptCopy> copies;
   const auto wishes = wishes_of(terminal);
   if (!wishes) return false;
+  // A batch that was kept for its copies has been told of; that is stored with each of its orders.
+  if (!terminal.entries.empty()) {
+    const auto first = parts_.reader.find(terminal.entries.front().order);
+    if (is_away(first)) return false;
+    batch.is_told = first && *first && !(*first)->deliveries.empty();
+  }
   for (const auto& entry : terminal.entries) {
     if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
       auto stored = parts_.reader.find(entry.order);
@@ -97,12 +112,14 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal) {
         copies.push_back({0, entry.order, entry.tenant, std::move((*stored)->receipt)});
       }
     }
-    if (wishes->contains(entry.tenant)) batch.deliveries.push_back(entry.order);
+    if (!batch.is_told && wishes->contains(entry.tenant)) batch.deliveries.push_back(entry.order);
   }
-  for (const auto& entry : terminal.entries) log_ended(entry);
+  if (!batch.is_told) {
+    for (const auto& entry : terminal.entries) log_ended(entry);
+  }
   batch.copies_open = copies.size();
   batches_.emplace(terminal.sequence, std::move(batch));
-  for (ports::ReceiptCopy& copy : copies) copy_receipt(terminal.sequence, std::move(copy));
+  for (ports::ReceiptCopy& copy : copies) copy_receipt(terminal.sequence, std::move(copy), now);
   if (copies.empty()) finish(terminal.sequence);
   return true;
 }
@@ -134,11 +151,12 @@ void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {
                     {"code", to_string(entry.status)}});
 }
 
-void NotificationStage::copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy) {
+void NotificationStage::copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy,
+                                     domain::Now now) {
   copy.ticket = next_ticket_++;
   to_copy_.push_back(copy);
   const std::uint64_t ticket = copy.ticket;
-  copies_.try_emplace(ticket, batch, std::move(copy), 0U, domain::Instant{});
+  copies_.try_emplace(ticket, batch, std::move(copy), now.wall, 0U, domain::Instant{});
 }
 
 void NotificationStage::take_copy_replies(domain::Now now) {
@@ -147,29 +165,95 @@ void NotificationStage::take_copy_replies(domain::Now now) {
   for (const ports::CopyReply& reply : replies) {
     const auto found = copies_.find(reply.ticket);
     if (found == copies_.end()) continue;
-    Copy& copy = found->second;
     if (reply.outcome == ports::CopyOutcome::failed) {
-      // Retried without limit: a copy is never a reason to touch the order.
-      copy.failures += 1;
-      copy.retry_at = now.wall + domain::Backoff{}.pause(copy.failures, parts_.random.next());
-      continue;
+      copy_failed(found->second, reply, now);
+    } else {
+      copy_made(reply.ticket, now);
     }
-    const std::uint64_t sequence = copy.batch;
-    copies_.erase(found);
-    if (--batches_[sequence].copies_open == 0) finish(sequence);
   }
+  send_copies_again(now);
+}
+
+// Retried without limit: a copy is never a reason to touch the order, nor to hold up its deliveries.
+void NotificationStage::copy_failed(Copy& copy, const ports::CopyReply& reply, domain::Now now) {
+  meter_.receipt_copy(false);
+  copy.failures += 1;
+  copy.retry_at = now.wall + domain::Backoff{}.pause(copy.failures, parts_.random.next());
+  if (!copies_due_ || copy.retry_at < *copies_due_) copies_due_ = copy.retry_at;
+  const bool begins = copying_.failures == 0;
+  if (begins) copying_.since = now.wall;
+  copying_.failures += 1;
+  if (begins || now.wall >= copying_.logged_at + kTellTroubleAgain) {
+    copying_.logged_at = now.wall;
+    parts_.log.write(ports::LogLevel::warning,
+                     begins ? "receipt copies fail: they are tried again, and made at the next "
+                              "start if they cannot be before"
+                            : "receipt copies still fail",
+                     {{"tenant_id", copy.copy.tenant.str()},
+                      {"order_id", copy.copy.order.str()},
+                      {"stage", to_string(domain::Stage::notification)},
+                      {"attempt", copy.failures},
+                      {"failures", copying_.failures},
+                      {"detail", reply.error}});
+  }
+  const std::uint64_t sequence = copy.batch;
+  if (!batches_[sequence].is_kept) tell(sequence);
+}
+
+void NotificationStage::copy_made(std::uint64_t ticket, domain::Now now) {
+  meter_.receipt_copy(true);
+  if (copying_.failures > 0) {
+    parts_.log.write(ports::LogLevel::info, "receipt copies are made again",
+                     {{"stage", to_string(domain::Stage::notification)},
+                      {"failures", copying_.failures},
+                      {"seconds", (now.wall - copying_.since).us / 1'000'000}});
+    copying_ = {};
+  }
+  const auto found = copies_.find(ticket);
+  const std::uint64_t sequence = found->second.batch;
+  copies_.erase(found);
+  Batch& batch = batches_[sequence];
+  if (batch.is_kept) kept_copies_ -= 1;
+  if (--batch.copies_open == 0) finish(sequence);
+}
+
+void NotificationStage::send_copies_again(domain::Now now) {
+  if (!copies_due_ || now.wall < *copies_due_) return;
+  copies_due_.reset();
   for (auto& [ticket, copy] : copies_) {
-    if (copy.retry_at.us == 0 || now.wall < copy.retry_at) continue;
-    copy.retry_at = {};
-    to_copy_.push_back(copy.copy);
+    if (copy.retry_at.us == 0) continue;
+    if (now.wall >= copy.retry_at) {
+      copy.retry_at = {};
+      to_copy_.push_back(copy.copy);
+    } else if (!copies_due_ || copy.retry_at < *copies_due_) {
+      copies_due_ = copy.retry_at;
+    }
   }
 }
 
-std::optional<domain::Instant> NotificationStage::next_due() const {
-  std::optional<domain::Instant> due;
-  for (const auto& [ticket, copy] : copies_) {
-    if (copy.retry_at.us != 0 && (!due || copy.retry_at < *due)) due = copy.retry_at;
+void NotificationStage::tell(std::uint64_t sequence) {
+  Batch& batch = batches_[sequence];
+  batch.is_kept = true;
+  kept_batches_ += 1;
+  kept_copies_ += batch.copies_open;
+  if (!std::exchange(batch.is_told, true)) {
+    commits_.add(ports::FinishTerminalBatch{.sequence = sequence,
+                                            .deliveries = std::exchange(batch.deliveries, {}),
+                                            .part = ports::BatchPart::deliveries},
+                 [](const auto&) {});
   }
+  if (kept_copies_ > kMaxKeptCopies || kept_batches_ > kMaxKeptBatches) park(sequence);
+}
+
+void NotificationStage::park(std::uint64_t sequence) {
+  std::erase_if(copies_, [sequence](const auto& copy) { return copy.second.batch == sequence; });
+  const auto batch = batches_.extract(sequence);
+  kept_batches_ -= 1;
+  kept_copies_ -= batch.mapped().copies_open;
+}
+
+std::optional<domain::Instant> NotificationStage::next_due() const {
+  std::optional<domain::Instant> due = copies_due_;
   if (!unread_.empty() && (!due || read_again_at_ < *due)) due = read_again_at_;
   if (!unsent_.empty() && (!due || send_again_at_ < *due)) due = send_again_at_;
   if (!gone_.empty() && (!due || disable_again_at_ < *due)) due = disable_again_at_;
@@ -178,8 +262,11 @@ std::optional<domain::Instant> NotificationStage::next_due() const {
 
 void NotificationStage::finish(std::uint64_t sequence) {
   Batch& batch = batches_[sequence];
-  commits_.add(ports::FinishTerminalBatch{.sequence = sequence,
-                                          .deliveries = std::exchange(batch.deliveries, {})},
+  if (std::exchange(batch.is_kept, false)) kept_batches_ -= 1;
+  commits_.add(ports::FinishTerminalBatch{
+                   .sequence = sequence,
+                   .deliveries = std::exchange(batch.deliveries, {}),
+                   .part = batch.is_told ? ports::BatchPart::copies : ports::BatchPart::whole},
                [this, sequence](const auto& result) {
                  if (!result) return;
                  meter_.notified(batches_[sequence].orders);
@@ -187,22 +274,42 @@ void NotificationStage::finish(std::uint64_t sequence) {
                });
 }
 
-void NotificationStage::send_deliveries(domain::Now now) {
-  const std::size_t held = sent_.size() + unsent_.size() + gone_.size() + disabling_;
-  if (held < domain::limits::kMaxDeliveriesInFlight) {
-    auto due = parts_.store.take_deliveries(domain::limits::kMaxDeliveriesInFlight - held, now);
-    if (due) unsent_.insert(unsent_.end(), due->begin(), due->end());
+std::vector<domain::TenantId> NotificationStage::tenants_without_a_place() const {
+  std::vector<domain::TenantId> full;
+  places_.for_each([&](const domain::TenantId& tenant, const domain::Share& share) {
+    if (!places_.room().has_place_for(share)) full.push_back(tenant);
+  });
+  return full;
+}
+
+// In parts, so that one tenant with much to do passes its share by less than a part.
+void NotificationStage::take_due(domain::Now now) {
+  while (const std::size_t free = places_.room().free()) {
+    const std::size_t limit = std::min(free, std::max(kTakenAtOnce, free / 4));
+    const auto due = parts_.store.take_deliveries(limit, now, tenants_without_a_place());
+    if (!due) return;
+    for (const ports::Delivery& delivery : *due) {
+      // Who has a webhook has a contract of its own.
+      unsent_.push_back(
+          {delivery, places_.take_anyway(delivery.tenant, domain::Standing::own_contract)});
+    }
+    if (due->size() < limit) return;
   }
+}
+
+void NotificationStage::send_deliveries(domain::Now now) {
+  take_due(now);
   if (unsent_.empty() || now.wall < send_again_at_) return;
   std::vector<ports::NotificationRequest> requests;
   requests.reserve(unsent_.size());
-  std::vector<ports::Delivery> unread;
-  for (const ports::Delivery& delivery : unsent_) {
-    Sent sent{delivery.order, delivery.tenant, delivery.attempt, {}};
+  std::vector<Due> unread;
+  for (const Due& due : unsent_) {
+    const ports::Delivery& delivery = due.delivery;
+    Sent sent{delivery.order, delivery.tenant, delivery.attempt, due.place, {}};
     auto contract = parts_.reader.contract(delivery.tenant);
     auto stored = parts_.reader.find(delivery.order);
     if (is_away(contract) || is_away(stored)) {
-      unread.push_back(delivery);
+      unread.push_back(due);
       continue;
     }
     if (wish_of(contract) == Wish::none || !stored || !*stored) {
@@ -231,6 +338,7 @@ void NotificationStage::take_delivery_replies(domain::Now now) {
     if (entry.empty()) continue;
     const Sent& sent = entry.mapped();
     meter_.delivery(reply.outcome == ports::NotificationOutcome::delivered);
+    note_delivery(sent, reply, now);
     switch (reply.outcome) {
       case ports::NotificationOutcome::delivered:
         end_attempt(sent, domain::Reason::delivered, now);
@@ -245,7 +353,49 @@ void NotificationStage::take_delivery_replies(domain::Now now) {
   }
 }
 
+// The first failure of an endpoint and its end are told, and once a minute that it goes on.
+void NotificationStage::note_delivery(const Sent& sent, const ports::NotificationReply& reply,
+                                      domain::Now now) {
+  const auto known = endpoints_.find(sent.tenant);
+  if (reply.outcome != ports::NotificationOutcome::failed) {
+    if (known == endpoints_.end()) return;
+    if (reply.outcome == ports::NotificationOutcome::delivered) {
+      parts_.log.write(ports::LogLevel::info, "webhook deliveries arrive again",
+                       {{"tenant_id", sent.tenant.str()},
+                        {"order_id", sent.order.str()},
+                        {"failures", known->second.failures},
+                        {"seconds", (now.wall - known->second.since).us / 1'000'000}});
+    }
+    endpoints_.erase(known);
+    return;
+  }
+  if (known == endpoints_.end() && endpoints_.size() >= kMaxTroubles) return;
+  Trouble& trouble = endpoints_[sent.tenant];
+  const bool begins = trouble.failures++ == 0;
+  if (begins) trouble.since = now.wall;
+  if (!begins && now.wall < trouble.logged_at + kTellTroubleAgain) return;
+  trouble.logged_at = now.wall;
+  parts_.log.write(ports::LogLevel::warning,
+                   begins ? "webhook deliveries fail" : "webhook deliveries still fail",
+                   {{"tenant_id", sent.tenant.str()},
+                    {"order_id", sent.order.str()},
+                    {"stage", to_string(domain::Stage::notification)},
+                    {"attempt", sent.attempt},
+                    {"code", to_string(domain::Reason::delivery_failed)},
+                    {"failures", trouble.failures},
+                    {"detail", reply.detail}});
+}
+
+void NotificationStage::fill(Statistics& statistics, domain::Now now) const {
+  statistics.receipt_copies_waiting = copies_.size();
+  domain::Instant oldest = now.wall;
+  for (const auto& [ticket, copy] : copies_) oldest = std::min(oldest, copy.since);
+  statistics.receipt_copies_age = now.wall - oldest;
+  statistics.endpoints_failing = endpoints_.size();
+}
+
 void NotificationStage::end_attempt(const Sent& sent, domain::Reason reason, domain::Now now) {
+  places_.give_back(sent.place);
   ports::DeliveryAttempt attempt{
       .order = sent.order, .attempt = sent.attempt, .reason = reason, .next_due = std::nullopt};
   if (reason == domain::Reason::delivery_failed) {
@@ -253,6 +403,7 @@ void NotificationStage::end_attempt(const Sent& sent, domain::Reason reason, dom
       attempt.next_due = now.wall + *pause;
     } else {
       attempt.reason = domain::Reason::delivery_gave_up;
+      meter_.delivery_gave_up();
     }
   }
   commits_.add(std::move(attempt), [](const auto&) {});

@@ -207,5 +207,82 @@ TEST_F(Notification, DeliveriesInFlightAreBounded) {
   EXPECT_EQ(world.notifier.requests.size(), 400U);
 }
 
+/// A tenant with a webhook and stock of its own.
+void add_tenant(World& world, const std::string& name) {
+  world.stock("PROD-1", 2000, name);
+  domain::Contract contract = world.options.disk.contract;
+  contract.webhook = domain::Webhook{"https://" + name + ".test/hook", "whsec_abc"};
+  world.pipeline->submit(PutContract{domain::TenantId::unchecked(name), contract, [](auto) {}});
+  world.settle();
+}
+
+TEST_F(Notification, ATenantWhoseEndpointHangsLeavesPlacesForTheOthers) {
+  add_tenant(world, "good");
+  add_tenant(world, "late");
+  world.notifier.silent = true;
+  for (int order = 0; order < 1000; ++order) world.submit(OrderBuilder(1).placed(world.wall));
+  world.settle();
+  const std::size_t before = world.notifier.requests.size();
+  EXPECT_LT(before, domain::limits::kMaxDeliveriesInFlight);
+  for (const char* tenant : {"good", "late"}) {
+    const auto id = world.place(OrderBuilder(1).tenant(tenant).placed(world.wall));
+    world.settle();
+    EXPECT_EQ(world.notifier.requests.back().order.id, id) << "it is sent though others wait";
+  }
+  EXPECT_EQ(world.notifier.requests.size(), before + 2);
+  world.notifier.silent = false;
+  world.run_for(Duration::seconds(60));
+  EXPECT_EQ(world.statistics().deliveries_waiting, 0U) << "what waited is sent by itself";
+}
+
+TEST_F(Notification, CopiesThatFailHoldUpNoDelivery) {
+  world.receipts.failures = 1'000'000;
+  const auto id = place();
+  world.settle();
+  ASSERT_EQ(world.notifier.requests.size(), 1U);
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  EXPECT_TRUE(world.pipeline->idle()) << "a drain does not wait for what keeps failing";
+  EXPECT_EQ(world.statistics().receipt_copies_waiting, 1U);
+  EXPECT_EQ(world.log.count("receipt copies fail: they are tried again, and made at the next "
+                            "start if they cannot be before"),
+            1U);
+  for (int order = 0; order < 90; ++order) place();
+  world.run_for(Duration::seconds(300));
+  EXPECT_EQ(world.notifier.requests.size(), 91U);
+  world.receipts.failures = 0;
+  world.run_for(Duration::seconds(300));
+  EXPECT_EQ(world.receipts.copies.size(), 91U);
+  EXPECT_EQ(world.log.count("receipt copies are made again"), 1U);
+  EXPECT_EQ(world.statistics().receipt_copies_waiting, 0U);
+  EXPECT_EQ(world.notifier.requests.size(), 91U);
+}
+
+TEST_F(Notification, ACopyThatWasNotMadeIsMadeAtTheNextStartAndNobodyIsToldTwice) {
+  world.receipts.failures = 1'000'000;
+  const auto id = place();
+  world.run_for(Duration::seconds(60));
+  ASSERT_EQ(world.notifier.requests.size(), 1U);
+  world.restart();
+  world.receipts.failures = 0;
+  world.run_for(Duration::seconds(60));
+  EXPECT_EQ(world.receipts.copies.at(id), world.stored(id).receipt);
+  EXPECT_EQ(world.notifier.requests.size(), 1U);
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  world.restart();
+  world.run_for(Duration::seconds(60));
+  EXPECT_EQ(world.receipts.copies.size(), 1U);
+}
+
+TEST_F(Notification, AnEndpointThatFailsIsToldOfOnceAndWhenItWorksAgain) {
+  world.notifier.outcomes.assign(5, NotificationOutcome::failed);
+  for (int order = 0; order < 5; ++order) place();
+  world.settle();
+  EXPECT_EQ(world.log.count("webhook deliveries fail"), 1U);
+  EXPECT_EQ(world.statistics().endpoints_failing, 1U);
+  world.run_for(Duration::seconds(60));
+  EXPECT_EQ(world.log.count("webhook deliveries arrive again"), 1U);
+  EXPECT_EQ(world.statistics().endpoints_failing, 0U);
+}
+
 }  // namespace
 }  // namespace penstock::pipeline::testing

@@ -58,6 +58,9 @@ struct Statistics {
   std::uint64_t dead_lettered = 0;
   std::uint64_t deliveries_done = 0;
   std::uint64_t deliveries_failed = 0;
+  std::uint64_t deliveries_gave_up = 0;
+  std::uint64_t receipt_copies_made = 0;
+  std::uint64_t receipt_copies_failed = 0;
   Histogram end_to_end;  ///< created to terminal
   std::size_t active = 0;
   std::size_t owed_refunds = 0;
@@ -65,6 +68,9 @@ struct Statistics {
   std::size_t deliveries_waiting = 0;
   /// Tenants whose charges are held back by their share of dead letters or owed refunds.
   std::size_t tenants_held_back = 0;
+  std::size_t endpoints_failing = 0;
+  std::size_t receipt_copies_waiting = 0;
+  domain::Duration receipt_copies_age;  ///< how long the oldest of them waits
   std::size_t open_dead_letters = 0;
   /// The tenants with the most requests, at most kTopTenants, and the sum of all others.
   std::vector<TenantStatistics> top_tenants;

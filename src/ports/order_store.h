@@ -70,11 +70,19 @@ struct PutContract {
   std::optional<domain::Contract> instead_of = std::nullopt;
 };
 
-/// Ends a terminal batch (see TerminalBatch): its log entries and copies are done; the deliveries
-/// that it led to are stored in the same commit.
+/// How much of a terminal batch is done.
+enum class BatchPart : std::uint8_t {
+  whole,       ///< log entries, deliveries and copies: the batch is over
+  deliveries,  ///< all but copies, for which the batch stays stored; handed out again next run
+  copies,      ///< what was left of a batch whose deliveries were begun: it is over
+};
+
+/// Ends a terminal batch (see TerminalBatch), or a part of it: its log entries and copies are done;
+/// the deliveries that it led to are stored in the same commit.
 struct FinishTerminalBatch {
   std::uint64_t sequence = 0;
-  std::vector<domain::OrderId> deliveries;  ///< orders whose tenant has a webhook
+  std::vector<domain::OrderId> deliveries;  ///< orders whose tenant has a webhook; not with `copies`
+  BatchPart part = BatchPart::whole;
 };
 
 /// One attempt at a delivery ended.
@@ -252,15 +260,17 @@ class OrderStore {
   virtual std::expected<std::vector<TerminalBatch>, StoreError> take_terminal_batches(
       std::size_t limit) = 0;
 
-  /// Up to `limit` deliveries that are due and not taken; taken until their DeliveryAttempt, or, in
-  /// a shared store, the lease's end.
-  virtual std::expected<std::vector<Delivery>, StoreError> take_deliveries(std::size_t limit,
-                                                                           domain::Now now) = 0;
+  /// Up to `limit` deliveries that are due and not taken, of all tenants but those `left_out`, which
+  /// hold up nobody; first due, first taken. Taken until their DeliveryAttempt, or, in a shared
+  /// store, the lease's end. O(limit + left_out) in an embedded store, however many are due.
+  virtual std::expected<std::vector<Delivery>, StoreError> take_deliveries(
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) = 0;
 
   /// Depths for back-pressure and operators. O(stages * tenants).
   virtual StoreDepth depth() const = 0;
 
-  /// When the next timed order or delivery becomes due, for the caller's sleep.
+  /// When the next timed order or delivery becomes due, for the caller's sleep. A delivery that was
+  /// due at the last take_deliveries and was left there counts no more: its place is awaited.
   virtual std::optional<domain::Instant> next_due() const = 0;
 
   /// What this start found; of this process alone where several share the store. `unclean_ends`

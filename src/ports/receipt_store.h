@@ -21,6 +21,7 @@ enum class CopyOutcome : std::uint8_t { stored, failed };
 struct CopyReply {
   std::uint64_t ticket = 0;
   CopyOutcome outcome = CopyOutcome::failed;
+  std::string error{};  ///< for the log: why it failed
 };
 
 /// Where copies of receipts go (files, objects). The truth is the store's. A copy is whole or

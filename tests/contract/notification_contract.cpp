@@ -239,5 +239,46 @@ TEST_P(OrderStoreContract, ADeliveryWhoseAttemptWasLostIsTakenAgainAfterACrash) 
   EXPECT_EQ(found(waiting).deliveries.size(), 2U);
 }
 
+TEST_P(OrderStoreContract, DeliveriesOfTenantsThatAreLeftOutHoldUpNobody) {
+  std::vector<Order> busy;
+  std::vector<ports::Command> finishes;
+  for (int i = 0; i < 5; ++i) busy.push_back(store_fulfilled(order()));
+  const Order other = store_fulfilled(order().tenant("globex"));
+  for (const auto& batch : take_batches()) {
+    std::vector<domain::OrderId> orders;
+    for (const auto& entry : batch.entries) orders.push_back(entry.order);
+    finishes.push_back(finish(batch, orders));
+  }
+  apply(std::move(finishes));
+  pass(Duration::seconds(1));
+  EXPECT_THAT(orders_of(take_deliveries(1, {busy[0].tenant})), ElementsAre(other.id));
+  EXPECT_THAT(take_deliveries(9, {busy[0].tenant}), IsEmpty());
+  EXPECT_THAT(take_deliveries(9, {busy[0].tenant, other.tenant}), IsEmpty());
+  EXPECT_EQ(take_deliveries(9, {other.tenant}).size(), 5U);
+}
+
+TEST_P(OrderStoreContract, ABatchIsToldOfBeforeItsCopiesAreMade) {
+  const Order ended = store_fulfilled(order());
+  const auto batch = take_batches().at(0);
+  ports::FinishTerminalBatch told = finish(batch, {ended.id});
+  told.part = ports::BatchPart::deliveries;
+  apply({told});
+  EXPECT_EQ(found(ended).deliveries.size(), 1U);
+  EXPECT_EQ(store().depth().terminal_batches, 1U);
+  EXPECT_THAT(orders_of(take_deliveries()), ElementsAre(ended.id));
+  apply({ports::DeliveryAttempt{.order = ended.id, .attempt = 1, .reason = Reason::delivered}});
+  crash();
+  const auto again = take_batches();
+  ASSERT_EQ(again.size(), 1U) << "its copies are not made yet";
+  EXPECT_EQ(again[0].sequence, batch.sequence);
+  EXPECT_EQ(found(ended).deliveries.size(), 2U);
+  ports::FinishTerminalBatch copied = finish(again[0]);
+  copied.part = ports::BatchPart::copies;
+  apply({copied, copied});
+  EXPECT_EQ(store().depth().terminal_batches, 0U);
+  EXPECT_EQ(found(ended).deliveries.size(), 2U);
+  EXPECT_THAT(take_deliveries(), IsEmpty()) << "it was delivered";
+}
+
 }  // namespace
 }  // namespace penstock::store_contract

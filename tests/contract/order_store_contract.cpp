@@ -241,8 +241,9 @@ std::vector<ports::TerminalBatch> OrderStoreContract::take_batches(std::size_t l
   return demand(store().take_terminal_batches(limit), "take_terminal_batches");
 }
 
-std::vector<ports::Delivery> OrderStoreContract::take_deliveries(std::size_t limit) {
-  return demand(store().take_deliveries(limit, now), "take_deliveries");
+std::vector<ports::Delivery> OrderStoreContract::take_deliveries(
+    std::size_t limit, const std::vector<domain::TenantId>& left_out) {
+  return demand(store().take_deliveries(limit, now, left_out), "take_deliveries");
 }
 
 }  // namespace penstock::store_contract

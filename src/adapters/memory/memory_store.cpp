@@ -118,17 +118,23 @@ std::expected<std::vector<ports::TerminalBatch>, StoreError> MemoryStore::take_t
 }
 
 std::expected<std::vector<ports::Delivery>, StoreError> MemoryStore::take_deliveries(
-    std::size_t limit, domain::Now now) {
+    std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return std::unexpected(*stopped_);
+  deliveries_looked_at_ = now.wall;
   std::vector<ports::Delivery> taken;
-  while (taken.size() < limit && !waiting_deliveries_.empty() &&
-         waiting_deliveries_.begin()->first <= now.wall) {
-    const domain::OrderId id = waiting_deliveries_.begin()->second;
-    waiting_deliveries_.erase(waiting_deliveries_.begin());
-    taken.push_back({.order = id,
-                     .tenant = disk_->orders.find(id)->second.order.tenant,
-                     .attempt = disk_->deliveries.find(id)->second.attempt});
+  for (auto next = waiting_deliveries_.begin(); taken.size() < limit &&
+                                                next != waiting_deliveries_.end() &&
+                                                next->first <= now.wall;) {
+    const domain::OrderId id = next->second;
+    const domain::TenantId& tenant = disk_->orders.find(id)->second.order.tenant;
+    if (std::ranges::find(left_out, tenant) != left_out.end()) {
+      ++next;
+      continue;
+    }
+    next = waiting_deliveries_.erase(next);
+    taken.push_back(
+        {.order = id, .tenant = tenant, .attempt = disk_->deliveries.find(id)->second.attempt});
   }
   return taken;
 }
@@ -146,9 +152,11 @@ ports::StoreDepth MemoryStore::depth() const {
 std::optional<domain::Instant> MemoryStore::next_due() const {
   const std::lock_guard lock(mutex_);
   auto next = work_.next_due();
-  if (!waiting_deliveries_.empty()) {
-    const domain::Instant delivery = waiting_deliveries_.begin()->first;
-    next = next ? std::min(*next, delivery) : delivery;
+  // What was left at the last look waits for a place, which no time brings.
+  const auto delivery = waiting_deliveries_.lower_bound(
+      {deliveries_looked_at_ + domain::Duration{1}, domain::OrderId()});
+  if (delivery != waiting_deliveries_.end()) {
+    next = next ? std::min(*next, delivery->first) : delivery->first;
   }
   return next;
 }

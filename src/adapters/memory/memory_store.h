@@ -69,7 +69,7 @@ class MemoryStore final : public ports::OrderStore, public ports::OrderReader {
   std::expected<std::vector<ports::TerminalBatch>, ports::StoreError> take_terminal_batches(
       std::size_t limit) override;
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override;
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override;
   ports::StoreDepth depth() const override;
   std::optional<domain::Instant> next_due() const override;
   ports::Recovery recovery() const override;
@@ -137,6 +137,7 @@ class MemoryStore final : public ports::OrderStore, public ports::OrderReader {
   std::set<domain::OrderId> owed_refunds_;
   std::uint64_t taken_through_ = 0;  ///< the last terminal batch that was handed out
   std::set<std::pair<domain::Instant, domain::OrderId>> waiting_deliveries_;  ///< not taken
+  domain::Instant deliveries_looked_at_;  ///< at the last take_deliveries
   ports::Recovery recovery_;
   std::optional<ports::StoreError> stopped_;
 };

@@ -253,10 +253,12 @@ CommandResult MemoryStore::run(ports::PutContract& command, Batch& batch) {
 CommandResult MemoryStore::run(ports::FinishTerminalBatch& command, Batch& batch) {
   const auto found = disk_->terminal_batches.find(command.sequence);
   if (found == disk_->terminal_batches.end()) return std::monostate{};
+  const bool tells = command.part != ports::BatchPart::copies;
   for (const ports::TerminalBatch::Entry& entry : found->second.entries) {
-    disk_->orders.find(entry.order)->second.deliveries.push_back({.at = batch.now.wall});
+    auto& told = disk_->orders.find(entry.order)->second.deliveries;
+    if (tells && told.empty()) told.push_back({.at = batch.now.wall});
   }
-  disk_->terminal_batches.erase(found);
+  if (command.part != ports::BatchPart::deliveries) disk_->terminal_batches.erase(found);
   for (const domain::OrderId& order : command.deliveries) {
     PENSTOCK_CHECK(disk_->orders.contains(order), "a delivery tells of a stored order");
     disk_->deliveries[order] = {.attempt = 1, .due = batch.now.wall};

@@ -75,7 +75,7 @@ TEST_F(MemoryStoreTest, NothingSucceedsAfterAFailure) {
   EXPECT_FALSE(store_->claim(domain::Stage::payment, 1, now_).has_value());
   EXPECT_FALSE(store_->claim_one({}).has_value());
   EXPECT_FALSE(store_->take_terminal_batches(1).has_value());
-  EXPECT_FALSE(store_->take_deliveries(1, now_).has_value());
+  EXPECT_FALSE(store_->take_deliveries(1, now_, {}).has_value());
   EXPECT_FALSE(store_->settled().has_value());
   EXPECT_FALSE(store_->list({}).has_value());
   EXPECT_FALSE(store_->dead_letters({}).has_value());

@@ -147,7 +147,15 @@ std::vector<Call> Batch::calls() const {
         break;
     }
   }
-  if (!finishes_.empty()) calls.push_back(finish_call());
+  if (const Indices whole = finishes_of(ports::BatchPart::whole); !whole.empty()) {
+    calls.push_back(finish_call(whole, statements::kFinishOutbox));
+  }
+  if (const Indices told = finishes_of(ports::BatchPart::deliveries); !told.empty()) {
+    calls.push_back(finish_call(told, statements::kTellOutbox));
+  }
+  if (const Indices copied = finishes_of(ports::BatchPart::copies); !copied.empty()) {
+    calls.push_back(drop_call(copied));
+  }
   for (const Indices& indices : attempts_) calls.push_back(attempts_call(indices));
   return calls;
 }
@@ -230,11 +238,32 @@ Call Batch::contracts_call(const Indices& indices) const {
   return {.statement = &statements::kPutContracts, .parameters = std::move(parameters)};
 }
 
-Call Batch::finish_call() const {
+Batch::Indices Batch::finishes_of(ports::BatchPart part) const {
+  Indices indices;
+  for (const std::size_t index : finishes_) {
+    if (std::get<ports::FinishTerminalBatch>(commands_[index]).part == part) {
+      indices.push_back(index);
+    }
+  }
+  return indices;
+}
+
+Call Batch::drop_call(const Indices& indices) const {
+  ArrayWriter sequences(type_id::kInt8);
+  for (const std::size_t index : indices) {
+    const auto& finish = std::get<ports::FinishTerminalBatch>(commands_[index]);
+    sequences.add(to_binary(static_cast<std::int64_t>(finish.sequence)));
+  }
+  Parameters parameters;
+  parameters.add(sequences.bytes());
+  return {.statement = &statements::kDropOutbox, .parameters = std::move(parameters)};
+}
+
+Call Batch::finish_call(const Indices& indices, const Statement& statement) const {
   ArrayWriter sequences(type_id::kInt8);
   ArrayWriter delivery_batches(type_id::kInt8);
   ArrayWriter deliveries(type_id::kUuid);
-  for (const std::size_t index : finishes_) {
+  for (const std::size_t index : indices) {
     const auto& finish = std::get<ports::FinishTerminalBatch>(commands_[index]);
     const std::string sequence = to_binary(static_cast<std::int64_t>(finish.sequence));
     sequences.add(sequence);
@@ -245,7 +274,7 @@ Call Batch::finish_call() const {
   }
   Parameters parameters;
   parameters.add(sequences.bytes()).add(delivery_batches.bytes()).add(deliveries.bytes());
-  return {.statement = &statements::kFinishOutbox, .parameters = std::move(parameters)};
+  return {.statement = &statement, .parameters = std::move(parameters)};
 }
 
 Call Batch::attempts_call(const Indices& indices) const {

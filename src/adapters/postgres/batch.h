@@ -56,7 +56,9 @@ class Batch {
   bool joins(const Segment& segment, Kind kind, const ports::Command& command) const;
   Call stock_call(const Indices& indices) const;
   Call contracts_call(const Indices& indices) const;
-  Call finish_call() const;
+  Indices finishes_of(ports::BatchPart part) const;
+  Call finish_call(const Indices& indices, const Statement& statement) const;
+  Call drop_call(const Indices& indices) const;
   void add_attempt(std::size_t index);
   Call attempts_call(const Indices& indices) const;
   bool read_stock(const Indices& indices, const Rows& rows,

@@ -84,9 +84,9 @@ class ClockedStore final : public ports::OrderStore {
     return told(store_.take_terminal_batches(limit));
   }
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override {
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override {
     clock_.set(now);
-    return told(store_.take_deliveries(limit, now));
+    return told(store_.take_deliveries(limit, now, left_out));
   }
   ports::StoreDepth depth() const override { return store_.depth(); }
   std::optional<domain::Instant> next_due() const override { return store_.next_due(); }

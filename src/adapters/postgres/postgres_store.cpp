@@ -256,9 +256,16 @@ std::expected<void, StoreError> PostgresStore::take_ahead(std::size_t limit) {
 }
 
 std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deliveries(
-    std::size_t limit, domain::Now) {
+    std::size_t limit, domain::Now, std::span<const domain::TenantId> left_out) {
   if (!is_worth_asking(kDeliveries)) return std::vector<ports::Delivery>{};
-  const auto rows = run(statements::kTakeDeliveries, taker(limit));
+  Parameters parameters = taker(limit);
+  if (!left_out.empty()) {
+    ArrayWriter tenants(type_id::kText);
+    for (const domain::TenantId& tenant : left_out) tenants.add(tenant.str());
+    parameters.add(tenants.bytes());
+  }
+  const auto rows = run(
+      left_out.empty() ? statements::kTakeDeliveries : statements::kTakeOtherDeliveries, parameters);
   if (!rows) return std::unexpected(rows.error());
   std::vector<ports::Delivery> taken;
   taken.reserve(rows->size());

@@ -59,7 +59,7 @@ class PostgresStore final : public ports::OrderStore {
   std::expected<std::vector<ports::TerminalBatch>, ports::StoreError> take_terminal_batches(
       std::size_t limit) override;
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override;
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override;
   /// Of all processes together. As it was last counted while the database is away.
   ports::StoreDepth depth() const override;
   std::optional<domain::Instant> next_due() const override;

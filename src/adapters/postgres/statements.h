@@ -41,6 +41,34 @@ inline constexpr Statement kTakeOutbox{.name = "take_outbox",
                                        .sql = "SELECT * FROM take_outbox($1, $2, $3)"};
 inline constexpr Statement kTakeDeliveries{.name = "take_deliveries",
                                            .sql = "SELECT * FROM take_deliveries($1, $2, $3)"};
+/// As take_deliveries, of all tenants but those in $4.
+inline constexpr Statement kTakeOtherDeliveries{
+    .name = "take_other_deliveries",
+    .sql =
+        "WITH at AS MATERIALIZED (SELECT store_now() AS now), chosen AS MATERIALIZED ("
+        "SELECT order_id, due FROM deliveries WHERE due <= (SELECT now FROM at) "
+        "AND lease_until <= (SELECT now FROM at) AND tenant_id <> ALL ($4::text[]) "
+        "ORDER BY due, order_id LIMIT $2::integer FOR UPDATE SKIP LOCKED), taken AS ("
+        "UPDATE deliveries d SET lease_owner = $1::text, "
+        "lease_until = (SELECT now FROM at) + $3::interval "
+        "FROM chosen c WHERE d.order_id = c.order_id "
+        "RETURNING d.order_id, d.tenant_id, d.attempt, c.due) "
+        "SELECT t.order_id, t.tenant_id, t.attempt FROM taken t ORDER BY t.due, t.order_id"};
+/// Of batches whose copies are still to be made: what finish_outbox does without ending them.
+inline constexpr Statement kTellOutbox{
+    .name = "tell_outbox",
+    .sql =
+        "WITH told AS (INSERT INTO terminal_batches SELECT sequence, created_at, store_now() "
+        "FROM outbox WHERE sequence = ANY ($1::bigint[]) ON CONFLICT DO NOTHING) "
+        "INSERT INTO deliveries (order_id, created_at, tenant_id, attempt, due) "
+        "SELECT d.order_id, created_of(d.order_id), e ->> 1, 1, store_now() FROM outbox o "
+        "CROSS JOIN LATERAL jsonb_array_elements(o.entries) e "
+        "JOIN unnest($2::bigint[], $3::uuid[]) d(sequence, order_id) "
+        "ON d.sequence = o.sequence AND d.order_id = (e ->> 0)::uuid "
+        "WHERE o.sequence = ANY ($1::bigint[]) ON CONFLICT DO NOTHING"};
+/// Batches that were told of before, and whose copies are made.
+inline constexpr Statement kDropOutbox{
+    .name = "drop_outbox", .sql = "DELETE FROM outbox WHERE sequence = ANY ($1::bigint[])"};
 inline constexpr Statement kMark{.name = "mark",
                                  .sql = "UPDATE node_marks SET marks = $2 WHERE node = $1"};
 inline constexpr Statement kSettled{
@@ -107,6 +135,9 @@ inline constexpr Statement kWriter[] = {kApplyOrders,
                                         kClaimOne,
                                         kTakeOutbox,
                                         kTakeDeliveries,
+                                        kTakeOtherDeliveries,
+                                        kTellOutbox,
+                                        kDropOutbox,
                                         kMark,
                                         kSettled,
                                         kEndRun,

@@ -108,10 +108,12 @@ Applier::Maybe<CommandResult> Applier::apply(ports::FinishTerminalBatch& command
   }
   const std::string note_key = sequence_key(kNoteTag, command.sequence);
   for (const Month month : *months) {
+    if (command.part == ports::BatchPart::copies) break;
     const auto handle = state_.database->ensure_month(month);
     if (!handle) return std::unexpected(handle.error());
     state_.writes.put(*handle, note_key, NoteRecord{.at = now_.wall});
   }
+  if (command.part == ports::BatchPart::deliveries) return CommandResult(std::monostate{});
   state_.writes.remove(family(Family::outbox), sequence_key(kBatchTag, command.sequence),
                        Removal::written_once);
   state_.outbox.finish_batch(command.sequence);

@@ -121,11 +121,14 @@ std::expected<std::vector<ports::TerminalBatch>, StoreError> RocksStore::take_te
 }
 
 std::expected<std::vector<ports::Delivery>, StoreError> RocksStore::take_deliveries(
-    std::size_t limit, domain::Now now) {
+    std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) {
   if (const auto error = state_->database->stopped()) return std::unexpected(*error);
+  std::vector<std::uint32_t> numbers;
+  numbers.reserve(left_out.size());
+  for (const domain::TenantId& tenant : left_out) numbers.push_back(state_->tenants.ensure(tenant));
   std::vector<ports::Delivery> taken;
   while (taken.size() < limit) {
-    const auto delivery = state_->outbox.take_delivery(now.wall);
+    const auto delivery = state_->outbox.take_delivery(now.wall, numbers);
     if (!delivery) break;
     const auto& [order, pending] = *delivery;
     taken.push_back({.order = order,

@@ -248,7 +248,7 @@ TEST_F(RocksStoreTest, AFailedSyncStopsTheStoreForGoodAndIsNotRetried) {
   EXPECT_FALSE(store->settled());
   EXPECT_FALSE(store->close());
   EXPECT_FALSE(store->take_terminal_batches(1));
-  EXPECT_FALSE(store->take_deliveries(1, now));
+  EXPECT_FALSE(store->take_deliveries(1, now, {}));
   EXPECT_FALSE(store->drop_months_before({2030, 1}, now));
   EXPECT_FALSE(store->reader().find(kept.id));
   EXPECT_EQ(files->log_syncs(), syncs + 1);

@@ -51,6 +51,15 @@ std::string folder_of(const domain::TenantId& tenant) {
   return name;
 }
 
+std::optional<std::string> why_unusable(const std::filesystem::path& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed) return failed.message();
+  if (!std::filesystem::is_directory(folder, failed)) return "it is not a directory";
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) return std::generic_category().message(errno);
+  return std::nullopt;
+}
+
 ReceiptFiles::ReceiptFiles(std::filesystem::path folder, std::function<void()> wake)
     : folder_(std::move(folder)), wake_(std::move(wake)), writer_([this] { run(); }) {}
 
@@ -103,16 +112,22 @@ std::vector<ports::CopyReply> ReceiptFiles::write_all(std::span<const ports::Rec
   std::vector<ports::CopyReply> replies;
   std::set<std::string> folders;
   for (const ports::ReceiptCopy& copy : copies) {
+    errno = 0;
     bool const written = write_file(copy);
+    int const error = errno;
     if (written) folders.insert(folder_of(copy.tenant));
     replies.push_back(
         {.ticket = copy.ticket,
          .outcome = written ? ports::CopyOutcome::stored : ports::CopyOutcome::failed});
+    if (!written) replies.back().error = std::generic_category().message(error);
   }
   bool synced = sync_folder(folder_) || copies.empty();
   for (const std::string& name : folders) synced = sync_folder(folder_ / name) && synced;
   if (!synced) {
-    for (ports::CopyReply& reply : replies) reply.outcome = ports::CopyOutcome::failed;
+    for (ports::CopyReply& reply : replies) {
+      reply.outcome = ports::CopyOutcome::failed;
+      if (reply.error.empty()) reply.error = "a folder could not be synced";
+    }
   }
   return replies;
 }
@@ -121,7 +136,10 @@ bool ReceiptFiles::write_file(const ports::ReceiptCopy& copy) {
   std::filesystem::path const folder = folder_ / folder_of(copy.tenant);
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
-  if (failed) return false;
+  if (failed) {
+    errno = failed.value();
+    return false;
+  }
   std::filesystem::path const final_name = folder / (copy.order.str() + ".json");
   std::filesystem::path const draft_name = folder / ("." + copy.order.str() + ".draft");
   {
@@ -129,7 +147,9 @@ bool ReceiptFiles::write_file(const ports::ReceiptCopy& copy) {
         ::open(draft_name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
     if (!file.is_open()) return false;
     if (!write_bytes(file.number(), copy.receipt) || ::fsync(file.number()) != 0) {
+      int const error = errno;
       ::unlink(draft_name.c_str());
+      errno = error;
       return false;
     }
   }

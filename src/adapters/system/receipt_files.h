@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ inline constexpr std::size_t kMaxWaitingReceipts = 16'384;
 
 /// A tenant's name as a folder's: as it is, but for a leading '.', which becomes "%2E".
 std::string folder_of(const domain::TenantId& tenant);
+
+/// Why copies cannot be made in this folder, as far as that can be seen; made if it is not there.
+std::optional<std::string> why_unusable(const std::filesystem::path& folder);
 
 /// Copies of receipts as files, FOLDER/<tenant>/<order id>.json. A file is written under another
 /// name, synced (fsync(2)) and renamed, so that it is whole or absent whenever it is looked at; the

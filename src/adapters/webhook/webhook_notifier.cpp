@@ -70,6 +70,12 @@ NotificationOutcome outcome_of(const net::HttpClientResult& result) {
   return result->status == 410 ? NotificationOutcome::gone : NotificationOutcome::failed;
 }
 
+/// What came of it, for the log.
+std::string detail_of(const net::HttpClientResult& result) {
+  if (!result) return std::string(net::to_string(result.error()));
+  return "HTTP status " + std::to_string(result->status);
+}
+
 net::HttpClientOptions client_options(const WebhookNotifierOptions& options) {
   net::HttpClientOptions client;
   client.max_connections = options.max_in_flight;
@@ -107,7 +113,7 @@ void WebhookNotifier::submit(std::span<NotificationRequest> requests) {
     if (request.webhook.disabled || !has_room) {
       const NotificationOutcome outcome =
           request.webhook.disabled ? NotificationOutcome::gone : NotificationOutcome::failed;
-      impl->replies.add({request.ticket, outcome});
+      impl->replies.add({request.ticket, outcome, has_room ? "" : "too many in flight"});
       continue;
     }
     net::HttpClientRequest message = message_for(request);
@@ -115,7 +121,7 @@ void WebhookNotifier::submit(std::span<NotificationRequest> requests) {
     message.reply_body = net::ReplyBody::optional;
     impl->client.send(message,
                       [impl, ticket = request.ticket](const net::HttpClientResult& result) {
-                        impl->replies.add({ticket, outcome_of(result)});
+                        impl->replies.add({ticket, outcome_of(result), detail_of(result)});
                       });
   }
 }

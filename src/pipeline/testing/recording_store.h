@@ -92,9 +92,9 @@ class RecordingStore final : public ports::OrderStore {
     return taken;
   }
   std::expected<std::vector<ports::Delivery>, ports::StoreError> take_deliveries(
-      std::size_t limit, domain::Now now) override {
+      std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) override {
     if (claims_away) return std::unexpected(ports::StoreError::unavailable);
-    return store_.take_deliveries(limit, now);
+    return store_.take_deliveries(limit, now, left_out);
   }
   ports::StoreDepth depth() const override {
     ports::StoreDepth depth = store_.depth();
