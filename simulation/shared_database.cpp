@@ -289,10 +289,8 @@ std::vector<ports::TerminalBatch> SharedDatabase::take_terminal_batches(const No
   return taken;
 }
 
-std::vector<ports::Delivery> SharedDatabase::take_deliveries(const NodeRun& run,
-                                                             std::size_t limit,
-                                                             std::span<const domain::TenantId>
-                                                                 left_out) {
+std::vector<ports::Delivery> SharedDatabase::take_deliveries(
+    const NodeRun& run, std::size_t limit, std::span<const domain::TenantId> left_out) {
   end_leases();
   const domain::Instant now = clock_().wall;
   std::vector<ports::Delivery> taken;

@@ -174,7 +174,8 @@ void NotificationStage::take_copy_replies(domain::Now now) {
   send_copies_again(now);
 }
 
-// Retried without limit: a copy is never a reason to touch the order, nor to hold up its deliveries.
+// Retried without limit: a copy is never a reason to touch the order, nor to hold up its
+// deliveries.
 void NotificationStage::copy_failed(Copy& copy, const ports::CopyReply& reply, domain::Now now) {
   meter_.receipt_copy(false);
   copy.failures += 1;
@@ -263,10 +264,10 @@ std::optional<domain::Instant> NotificationStage::next_due() const {
 void NotificationStage::finish(std::uint64_t sequence) {
   Batch& batch = batches_[sequence];
   if (std::exchange(batch.is_kept, false)) kept_batches_ -= 1;
-  commits_.add(ports::FinishTerminalBatch{
-                   .sequence = sequence,
-                   .deliveries = std::exchange(batch.deliveries, {}),
-                   .part = batch.is_told ? ports::BatchPart::copies : ports::BatchPart::whole},
+  commits_.add(ports::FinishTerminalBatch{.sequence = sequence,
+                                          .deliveries = std::exchange(batch.deliveries, {}),
+                                          .part = batch.is_told ? ports::BatchPart::copies
+                                                                : ports::BatchPart::whole},
                [this, sequence](const auto& result) {
                  if (!result) return;
                  meter_.notified(batches_[sequence].orders);

@@ -39,8 +39,8 @@ class NotificationStage {
   /// Whether something is under way that a drain waits for. Copies that keep failing are not: they
   /// are made at the next start.
   bool busy() const {
-    return batches_.size() > kept_batches_ || !sent_.empty() || !unread_.empty() || !unsent_.empty() ||
-           !gone_.empty() || disabling_ > 0;
+    return batches_.size() > kept_batches_ || !sent_.empty() || !unread_.empty() ||
+           !unsent_.empty() || !gone_.empty() || disabling_ > 0;
   }
 
  private:
@@ -116,7 +116,7 @@ class NotificationStage {
   std::deque<ports::TerminalBatch> unread_;  ///< taken, and not begun: the store was away
   domain::Instant read_again_at_;
   std::size_t kept_batches_ = 0;
-  std::size_t kept_copies_ = 0;  ///< open copies of kept batches
+  std::size_t kept_copies_ = 0;                ///< open copies of kept batches
   std::optional<domain::Instant> copies_due_;  ///< when the first failed copy is tried again
   Trouble copying_;
   Places places_{domain::limits::kMaxDeliveriesInFlight};

@@ -29,7 +29,8 @@ enum class NotificationOutcome : std::uint8_t {
 struct NotificationReply {
   std::uint64_t ticket = 0;
   NotificationOutcome outcome = NotificationOutcome::failed;
-  std::string detail{};  ///< for the log: the status, or why there is none; nothing of the receiver's
+  std::string
+      detail{};  ///< for the log: the status, or why there is none; nothing of the receiver's
 };
 
 /// Asynchronous; one reply a request. The event's id is the same over all attempts. One thread

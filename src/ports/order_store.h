@@ -81,7 +81,8 @@ enum class BatchPart : std::uint8_t {
 /// the deliveries that it led to are stored in the same commit.
 struct FinishTerminalBatch {
   std::uint64_t sequence = 0;
-  std::vector<domain::OrderId> deliveries;  ///< orders whose tenant has a webhook; not with `copies`
+  std::vector<domain::OrderId>
+      deliveries;  ///< orders whose tenant has a webhook; not with `copies`
   BatchPart part = BatchPart::whole;
 };
 
@@ -260,9 +261,9 @@ class OrderStore {
   virtual std::expected<std::vector<TerminalBatch>, StoreError> take_terminal_batches(
       std::size_t limit) = 0;
 
-  /// Up to `limit` deliveries that are due and not taken, of all tenants but those `left_out`, which
-  /// hold up nobody; first due, first taken. Taken until their DeliveryAttempt, or, in a shared
-  /// store, the lease's end. O(limit + left_out) in an embedded store, however many are due.
+  /// Up to `limit` deliveries that are due and not taken, of all tenants but those `left_out`,
+  /// which hold up nobody; first due, first taken. Taken until their DeliveryAttempt, or, in a
+  /// shared store, the lease's end. O(limit + left_out) in an embedded store, however many are due.
   virtual std::expected<std::vector<Delivery>, StoreError> take_deliveries(
       std::size_t limit, domain::Now now, std::span<const domain::TenantId> left_out) = 0;
 

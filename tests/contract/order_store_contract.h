@@ -170,8 +170,8 @@ class OrderStoreContract : public ::testing::TestWithParam<StoreFactory> {
   std::optional<domain::Order> claim_one(const domain::Order& order);
   ports::StageDepth depth_of(domain::Stage stage);
   std::vector<ports::TerminalBatch> take_batches(std::size_t limit = 100);
-  std::vector<ports::Delivery> take_deliveries(
-      std::size_t limit = 100, const std::vector<domain::TenantId>& left_out = {});
+  std::vector<ports::Delivery> take_deliveries(std::size_t limit = 100,
+                                               const std::vector<domain::TenantId>& left_out = {});
 
   StoreOptions options;
   domain::Now now{.wall = *domain::parse_rfc3339("2026-11-22T16:00:00Z"),

@@ -123,9 +123,8 @@ std::expected<std::vector<ports::Delivery>, StoreError> MemoryStore::take_delive
   if (stopped_) return std::unexpected(*stopped_);
   deliveries_looked_at_ = now.wall;
   std::vector<ports::Delivery> taken;
-  for (auto next = waiting_deliveries_.begin(); taken.size() < limit &&
-                                                next != waiting_deliveries_.end() &&
-                                                next->first <= now.wall;) {
+  for (auto next = waiting_deliveries_.begin();
+       taken.size() < limit && next != waiting_deliveries_.end() && next->first <= now.wall;) {
     const domain::OrderId id = next->second;
     const domain::TenantId& tenant = disk_->orders.find(id)->second.order.tenant;
     if (std::ranges::find(left_out, tenant) != left_out.end()) {

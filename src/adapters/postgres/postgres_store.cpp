@@ -264,8 +264,9 @@ std::expected<std::vector<ports::Delivery>, StoreError> PostgresStore::take_deli
     for (const domain::TenantId& tenant : left_out) tenants.add(tenant.str());
     parameters.add(tenants.bytes());
   }
-  const auto rows = run(
-      left_out.empty() ? statements::kTakeDeliveries : statements::kTakeOtherDeliveries, parameters);
+  const auto rows =
+      run(left_out.empty() ? statements::kTakeDeliveries : statements::kTakeOtherDeliveries,
+          parameters);
   if (!rows) return std::unexpected(rows.error());
   std::vector<ports::Delivery> taken;
   taken.reserve(rows->size());

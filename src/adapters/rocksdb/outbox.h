@@ -137,9 +137,9 @@ class Outbox {
   std::map<std::uint64_t, std::vector<domain::Month>> batches_;
   std::uint64_t taken_through_ = 0;
   std::unordered_map<domain::OrderId, Pending> deliveries_;
-  std::unordered_map<std::uint32_t, Line> lines_;                 ///< not taken, by tenant
-  std::set<std::pair<domain::Instant, std::uint32_t>> heads_;     ///< the first of each line
-  domain::Instant looked_at_;                                     ///< at the last take_delivery
+  std::unordered_map<std::uint32_t, Line> lines_;              ///< not taken, by tenant
+  std::set<std::pair<domain::Instant, std::uint32_t>> heads_;  ///< the first of each line
+  domain::Instant looked_at_;                                  ///< at the last take_delivery
 };
 
 }  // namespace penstock::rocksdb_store
