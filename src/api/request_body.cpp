@@ -23,24 +23,6 @@ Problem media_type_problem() {
           .detail = "The body must be sent as Content-Type: application/json."};
 }
 
-/// Whether a Content-Encoding other than identity is stated (RFC 9110 section 8.4), in any header
-/// of that name. Bodies are never decoded, so that a small one stays small.
-bool is_encoded(const net::HttpHeaders& headers) {
-  for (std::size_t index = 0; index < headers.size(); ++index) {
-    if (net::equals_ignoring_case(headers.name(index), "Content-Encoding") &&
-        !net::equals_ignoring_case(headers.value(index), "identity")) {
-      return true;
-    }
-  }
-  return false;
-}
-
-Problem encoding_problem() {
-  return {.code = domain::ErrorCode::unsupported_media_type,
-          .detail = "The body has a Content-Encoding; it must be sent without one.",
-          .headers = "Accept-Encoding: identity\r\n"};
-}
-
 Problem json_problem(const net::JsonError& error) {
   std::string code(net::to_string(error.code));
   std::ranges::replace(code, '_', '-');
@@ -58,7 +40,6 @@ std::expected<net::JsonDocument, Problem> read_json_object(const net::HttpReques
       return std::unexpected(media_type_problem());
     }
   }
-  if (is_encoded(request.headers)) return std::unexpected(encoding_problem());
   if (request.body.size() > domain::limits::kMaxBodyBytes) {
     return std::unexpected(Problem{.code = domain::ErrorCode::body_too_large});
   }
