@@ -2,6 +2,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "api/list_page.h"
 #include "api/object_reader.h"
 #include "api/order_json.h"
@@ -31,25 +33,36 @@ void append_dead_letter_row(const domain::Order& order, net::JsonWriter& writer)
       .end_object();
 }
 
-/// What POST /dead-letters/redrive was asked for.
+/// What POST /dead-letters/redrive was asked for: orders by name, or a filter, or all.
 struct RedriveOrder {
-  bool names_orders = false;
   std::vector<domain::OrderId> orders;
   ports::DeadLetterQuery filter;
   std::optional<domain::TokenRate> rate;
 };
 
-void read_order_ids(net::JsonView array, ObjectReader& reader, RedriveOrder& wanted) {
-  wanted.names_orders = true;
+std::optional<domain::Reason> parse_error(std::string_view text) {
+  return text.empty() ? std::nullopt : domain::parse_reason(text);
+}
+
+std::vector<domain::OrderId> read_order_ids(net::JsonView array, ObjectReader& reader) {
+  std::vector<domain::OrderId> orders;
   if (array.size() > domain::limits::kMaxRedriveBatch) {
-    return reader.complain("order_ids", "too-many");
+    reader.complain("order_ids", "too-many",
+                    fmt::format("{} ids; a call takes at most {}.", array.size(),
+                                domain::limits::kMaxRedriveBatch));
+    return orders;
   }
-  wanted.orders.reserve(array.size());
+  orders.reserve(array.size());
   for (const net::JsonView item : array.items()) {
     const auto id = domain::OrderId::parse(item.as_string().value_or(""));
-    if (!id) return reader.complain("order_ids", "invalid");
-    wanted.orders.push_back(*id);
+    if (!id) {
+      reader.complain("order_ids", "invalid",
+                      fmt::format("Item {} (counted from 0) is no order id.", orders.size()));
+      return orders;
+    }
+    orders.push_back(*id);
   }
+  return orders;
 }
 
 /// A member of the filter as `parse` reads it.
@@ -63,24 +76,34 @@ auto read_filter(ObjectReader& reader, std::string_view name, Parse parse)
   return value;
 }
 
+/// Exactly one of the three ways to say which, so that nothing left out or misread means more
+/// dead letters than were meant.
 std::expected<RedriveOrder, Problem> read_redrive(net::JsonView body) {
   std::vector<FieldProblem> errors;
-  ObjectReader reader(body, "", errors);
+  ObjectReader reader(body, "", errors,
+                      {"order_ids", "tenant_id", "stage", "error", "all", "rate_per_second"});
   RedriveOrder wanted;
-  if (const auto ids = reader.array("order_ids", Presence::optional)) {
-    read_order_ids(*ids, reader, wanted);
-  }
+  const auto ids = reader.array("order_ids", Presence::optional);
+  if (ids) wanted.orders = read_order_ids(*ids, reader);
   const auto tenant = read_filter(reader, "tenant_id", domain::TenantId::parse);
   wanted.filter.stage = read_filter(reader, "stage", domain::parse_stage);
-  wanted.filter.error = read_filter(reader, "error", domain::parse_reason);
+  wanted.filter.error = read_filter(reader, "error", parse_error);
   if (tenant) wanted.filter.tenant = *tenant;
+  const bool all = reader.boolean("all", Presence::optional).value_or(false);
   if (const auto text = reader.decimal("rate_per_second", Presence::optional)) {
     wanted.rate = domain::parse_rate_per_second(*text);
     if (!wanted.rate) reader.complain("rate_per_second", "out-of-range");
   }
-  // Both would leave open whether the filter narrows the list.
-  if (wanted.names_orders && (tenant || wanted.filter.stage || wanted.filter.error)) {
-    reader.complain("order_ids", "excludes-filter");
+  const bool filters = tenant || wanted.filter.stage || wanted.filter.error;
+  if (ids && (filters || all)) {
+    reader.complain("order_ids", "excludes-filter",
+                    "Name orders, or give a filter, or set all: one of them.");
+  } else if (all && filters) {
+    reader.complain("all", "excludes-filter", "all is for a redrive without a filter.");
+  } else if (!ids && !filters && !all && errors.empty()) {
+    errors.push_back(
+        {"", "names-nothing",
+         R"(Name order_ids, or tenant_id, stage or error as a filter, or "all": true.)"});
   }
   if (errors.empty()) return wanted;
   return std::unexpected(
@@ -100,7 +123,7 @@ Finish list_dead_letters(const Reads& reads, const ReadCall& call) {
   ports::DeadLetterQuery wanted;
   if (auto tenant = query.tenant()) wanted.tenant = *std::move(tenant);
   wanted.stage = query.read("stage", domain::parse_stage);
-  wanted.error = query.read("error", domain::parse_reason);
+  wanted.error = query.read("error", parse_error);
   wanted.limit = query.page_limit();
   wanted.after = query.order_cursor(CursorList::dead_letters);
   if (auto problem = query.problem()) return answer_with(*std::move(problem));
@@ -116,8 +139,6 @@ void redrive(Context& context, Call call) {
   if (!body) return call.reply.refuse(body.error());
   auto wanted = read_redrive(body->root());
   if (!wanted) return call.reply.refuse(wanted.error());
-  // To the pipeline no names means all that match; to the client an empty list means none.
-  if (wanted->names_orders && wanted->orders.empty()) return call.reply.send(redriven_response(0));
   context.parts.intake.submit(
       pipeline::Redrive{.orders = std::move(wanted->orders),
                         .filter = std::move(wanted->filter),

@@ -199,8 +199,12 @@ TEST_F(OperationsTest, ARedriveByNameByFilterAndOfNothing) {
   EXPECT_EQ(intake_.redrive_filter.tenant.str(), "acme");
   EXPECT_EQ(intake_.redrive_filter.stage, domain::Stage::payment);
   const std::size_t before = intake_.submitted();
-  EXPECT_EQ(post("/dead-letters/redrive", R"({"order_ids":[]})").body, R"({"redriven":0})");
+  for (const char* const body : {R"({"order_ids":[]})", R"({"order_ids":null})", R"({"eror":"x"})",
+                                 "{}", R"({"all":false})", R"({"rate_per_second":5})"}) {
+    EXPECT_EQ(post("/dead-letters/redrive", body).status, 422) << body;
+  }
   EXPECT_EQ(intake_.submitted(), before);
+  EXPECT_EQ(post("/dead-letters/redrive", R"({"all":true})").status, 202);
 }
 
 TEST_F(OperationsTest, ADiscardAnswersWithTheOrderOrWhyNot) {

@@ -19,6 +19,13 @@ ExitCode list_dead_letters(const ServerAccess& server, const DeadLetterListOptio
 }
 
 ExitCode redrive(const ServerAccess& server, const RedriveOptions& options, const Output& output) {
+  bool const filters = !options.filter.tenant.empty() || !options.filter.stage.empty() ||
+                       !options.filter.error.empty();
+  if (options.orders.empty() && !filters && !options.all) {
+    output.complaints << "penstock: nothing says which dead letters to redrive: name order ids, or "
+                         "give --tenant, --stage or --error, or --all for all of them\n";
+    return ExitCode::wrong_use;
+  }
   std::string body;
   net::JsonWriter writer(body);
   writer.begin_object();
@@ -30,6 +37,7 @@ ExitCode redrive(const ServerAccess& server, const RedriveOptions& options, cons
   if (!options.filter.tenant.empty()) writer.member("tenant_id", options.filter.tenant);
   if (!options.filter.stage.empty()) writer.member("stage", options.filter.stage);
   if (!options.filter.error.empty()) writer.member("error", options.filter.error);
+  if (options.all) writer.member("all", true);
   if (!options.rate_per_second.empty()) {
     writer.key("rate_per_second").raw(options.rate_per_second);
   }

@@ -43,6 +43,7 @@ ExitCode list_dead_letters(const ServerAccess& server, const DeadLetterListOptio
 struct RedriveOptions {
   std::vector<std::string> orders;  ///< these, else those that the filter finds
   DeadLetterFilter filter;
+  bool all = false;             ///< without names and filter: all there are
   std::string rate_per_second;  ///< empty: at once
 };
 ExitCode redrive(const ServerAccess& server, const RedriveOptions& options, const Output& output);

@@ -110,8 +110,9 @@ void add_dead_letters(CLI::App& app, Action& action) {
   CLI::App* const redrive = add_verb(
       group, "redrive", "send them through again", flags, action,
       [](auto& asked) { return cli::redrive(asked.server, asked.redrive, asked.output()); });
-  redrive->add_option("order_ids", flags->redrive.orders, "these (default: by filter)");
+  redrive->add_option("order_ids", flags->redrive.orders, "these (else: by filter, or --all)");
   add_filter(redrive, flags->redrive.filter);
+  redrive->add_flag("--all", flags->redrive.all, "all there are");
   redrive->add_option("--rate", flags->redrive.rate_per_second, "so many a second")
       ->check(CLI::PositiveNumber);
   add_verb(group, "discard", "give one up; it is compensated", flags, action,

@@ -172,7 +172,7 @@ class Cancel(harness.ProgramTest):
         for order_id in order_ids:
             self.client.until(order_id, lambda o: o["status"] in harness.TERMINAL or
                               o["dead_letter"], "has ended")
-        expect(self.client.post("/dead-letters/redrive", {}), 202)
+        expect(self.client.post("/dead-letters/redrive", {"all": True}), 202)
         for order_id in order_ids:
             if order_id in acknowledged:
                 self.assert_cancelled(order_id)
