@@ -88,7 +88,8 @@ replace = "return pieces;"
             return mutations.load_planted(Path(folder, "bugs"), folder)
 
     def test_a_bug_is_found_wherever_its_text_is_and_however_it_is_formatted(self):
-        for name, text in (("stock.cpp", STOCK), ("room.h", STOCK.replace("pieces - 1", "pieces\n      - 1"))):
+        broken = STOCK.replace("pieces - 1", "pieces\n      - 1")
+        for name, text in (("stock.cpp", STOCK), ("room.h", broken)):
             [mutation] = self.load({name: text, "stock_test.cpp": STOCK})
             self.assertEqual(mutation.path, f"src/domain/{name}")
             self.assertEqual(mutation.applied_to(text), STOCK.replace("pieces - 1", "pieces"))

@@ -83,10 +83,11 @@ def between(name, note, path, before, after):
 
 
 def load_planted(folder, tree):
-    """The bugs of FOLDER/*.toml, addressed by text and not by place: each [[bug]] has `name`, `plants`
-    (what it breaks), `in` (a file, or a folder whose sources are searched), `find` and `replace`. Any
-    white space in `find` stands for any; it must be found exactly once. One that moves to another file
-    of its folder, or is formatted anew, still applies. DoesNotApply otherwise."""
+    """The bugs of FOLDER/*.toml, addressed by text and not by place: each [[bug]] has `name`,
+    `plants` (what it breaks), `in` (a file, or a folder whose sources are searched), `find` and
+    `replace`. Any white space in `find` stands for any; it must be found exactly once. One that
+    moves to another file of its folder, or is formatted anew, still applies. DoesNotApply
+    otherwise."""
     found = []
     for path in sorted(Path(folder).glob("*.toml")):
         for entry in tomllib.loads(path.read_text())["bug"]:

@@ -10,6 +10,9 @@ ERROR_HEADER = "src/domain/error_code.h"
 REASON_HEADER = "src/domain/reason.h"
 ERROR_PAGES = "docs/errors"
 METRICS_PAGE = "docs/metrics.md"
+ROUTES = "src/api/routes.cpp"
+API_PAGE = "docs/api.md"
+LIMITS = "src/domain/limits.h"
 
 # An X-macro's entry `X(kName, "code", ...)` or a table's `{ErrorCode::name, "code", ...}`: the
 # first literal of an entry is its code.
@@ -18,6 +21,9 @@ _ENTRY = re.compile(r'(?:\b[A-Z]\w*\s*\(|\{)\s*[\w:]*\s*,?\s*"([^"\n]*)"')
 _REASON = re.compile(r'\bX\(\s*\d+\s*,\s*\w+\s*,\s*"([^"\n]+)"')
 _CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _METRIC = re.compile(r"penstock_[a-z0-9_]+")
+_ROUTE = re.compile(r'Route\{\s*(?:net::)?HttpMethod::(\w+),\s*"([^"]+)"')
+_DOCUMENTED_ROUTE = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) (/[^\s`?]*)")
+_LIMIT = re.compile(r"\binline constexpr [\w:]+ (k\w+) =")
 _SERIES_SUFFIX = re.compile(r"_(?:bucket|sum|count)$")
 
 
@@ -92,4 +98,36 @@ def links(tree):
                                 f"{match[1]} leads nowhere")
 
 
-CHECKS = (error_pages, metrics_page, links)
+def routes_page(tree):
+    """Every route of the API stands in its document as `METHOD /path`, and the reverse."""
+    if not tree.exists(ROUTES):
+        return
+    def shape(method, path):
+        return method.upper().rstrip("_"), re.sub(r"\{\w+\}", "{}", path)
+    served = {shape(*found) for found in _ROUTE.findall(tree.text(ROUTES))}
+    documented = {}
+    page = tree.text(API_PAGE) if tree.exists(API_PAGE) else ""
+    for number, line in enumerate(page.split("\n"), 1):
+        for found in _DOCUMENTED_ROUTE.findall(line):
+            documented.setdefault(shape(*found), number)
+    for route in sorted(served - documented.keys()):
+        yield Complaint(ROUTES, 1, "route", f"{' '.join(route)} has no line in {API_PAGE}")
+    for route in sorted(documented.keys() - served):
+        yield Complaint(API_PAGE, documented[route], "route", f"{' '.join(route)} is not served")
+
+
+def limits_are_enforced(tree):
+    """A limit that only tests and other limits name is enforced nowhere."""
+    if not tree.exists(LIMITS):
+        return
+    code = "\n".join(cpp_text.without_comments(tree.text(path))
+                     for path in tree.below(("src",), (".cpp", ".h"))
+                     if path != LIMITS and not is_test(path))
+    used = set(re.findall(r"\bk[A-Z]\w*", code))
+    for number, line in enumerate(tree.text(LIMITS).split("\n"), 1):
+        for name in _LIMIT.findall(line):
+            if name not in used:
+                yield Complaint(LIMITS, number, "limit", f"{name} is enforced nowhere in src/")
+
+
+CHECKS = (error_pages, metrics_page, routes_page, limits_are_enforced, links)

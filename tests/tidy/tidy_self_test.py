@@ -258,6 +258,36 @@ class Documents(PlantedTree):
     def test_a_metric_without_a_line_is_found(self):
         self.assert_only("metric", {"docs/metrics.md": "nothing\n"}, at="src/main/main.cpp")
 
+    ROUTES = ("constexpr std::array kRoutes{\n"
+              '    Route{HttpMethod::get, "/orders/{id}", Access::caller, get_order},\n};\n')
+
+    def plant_routes(self, page):
+        listing = "penstock_library(api SOURCES routes.cpp)\n"
+        return {"src/api/routes.cpp": self.ROUTES, "src/api/CMakeLists.txt": listing,
+                "docs/api.md": page}
+
+    def test_routes_and_their_document_agree(self):
+        self.assertEqual(
+            self.complaints(self.plant_routes("| `GET /orders/{order_id}?wait` | one |\n")), [])
+
+    def test_a_route_without_a_line_is_found(self):
+        self.assert_only("route", self.plant_routes("nothing\n"), at="src/api/routes.cpp")
+
+    def test_a_documented_route_that_is_not_served_is_found(self):
+        self.assert_only("route", self.plant_routes(
+            "`GET /orders/{id}` and `POST /orders/batch`\n"), at="docs/api.md")
+
+    def test_a_limit_that_nothing_enforces_is_found(self):
+        limit = "#pragma once\ninline constexpr std::size_t kMaxMoney = 3;\n"
+        header = '#pragma once\n#include "domain/limits.h"\n'
+        used = '#include "domain/money.h"\nint money() { return kMaxMoney; }\n'
+        self.assertEqual(self.complaints({"src/domain/limits.h": limit,
+                                          "src/domain/money.cpp": used,
+                                          "src/domain/money.h": header}), [])
+        self.assert_only("limit", {"src/domain/limits.h": limit,
+                                   "src/domain/money.h": header},
+                         at="src/domain/limits.h")
+
     def test_a_documented_metric_that_nobody_registers_is_found(self):
         self.assert_only("metric", {
             "docs/metrics.md": SOUND["docs/metrics.md"] + "`penstock_lost_total`\n"})
