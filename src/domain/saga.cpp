@@ -5,9 +5,14 @@
 #include <utility>
 
 #include "domain/check.h"
+#include "domain/limits.h"
 #include "domain/saga_moves.h"
 
 namespace penstock::domain {
+
+static_assert(SagaPolicy{}.gateway_key_retention.us == limits::kGatewayKeyRetention.us &&
+              SagaPolicy{}.dead_letter_hold.us == limits::kDeadLetterHold.us);
+
 namespace {
 
 /// A key is given up this long before the gateway may forget it, so that a request sent at the last

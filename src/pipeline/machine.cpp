@@ -26,7 +26,7 @@ Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
       steps_(
           parts, options_, commits_, meter_, [this](const Landing& landing) { landed(landing); },
           now),
-      notification_(parts, commits_, meter_) {
+      notification_(parts, options_, commits_, meter_) {
   options_.saga.fulfillment =
       parts.fulfiller == nullptr ? domain::FulfillmentMode::accepts : domain::FulfillmentMode::hook;
 }

@@ -21,6 +21,8 @@ constexpr std::size_t kTakenAtOnce = 16;
 /// Failing endpoints whose begin and end are told.
 constexpr std::size_t kMaxTroubles = 10'000;
 constexpr domain::Duration kTellTroubleAgain = domain::Duration::seconds(60);
+/// How often the number of waiting deliveries is looked at, where an endpoint fails.
+constexpr domain::Duration kBacklogLook = domain::Duration::milliseconds(100);
 constexpr domain::Duration kPauseWithoutAStore = domain::Duration::milliseconds(100);
 
 /// What a tenant's contract says about webhooks.
@@ -43,8 +45,9 @@ bool is_away(const std::expected<Value, ports::StoreError>& read) {
 
 }  // namespace
 
-NotificationStage::NotificationStage(Parts parts, CommitQueue& commits, Meter& meter)
-    : parts_(parts), commits_(commits), meter_(meter) {}
+NotificationStage::NotificationStage(Parts parts, const PipelineOptions& options,
+                                     CommitQueue& commits, Meter& meter)
+    : parts_(parts), options_(options), commits_(commits), meter_(meter) {}
 
 void NotificationStage::take_replies(domain::Now now) {
   if (parts_.receipts != nullptr) take_copy_replies(now);
@@ -95,7 +98,7 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal, domain::Now 
   Batch batch;
   batch.orders = terminal.entries.size();
   std::vector<ports::ReceiptCopy> copies;
-  const auto wishes = wishes_of(terminal);
+  auto wishes = wishes_of(terminal);
   if (!wishes) return false;
   // A batch that was kept for its copies has been told of; that is stored with each of its orders.
   if (!terminal.entries.empty()) {
@@ -103,6 +106,7 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal, domain::Now 
     if (is_away(first)) return false;
     batch.is_told = first && *first && !(*first)->deliveries.empty();
   }
+  if (!batch.is_told) bound_backlog(*wishes, terminal, now);
   for (const auto& entry : terminal.entries) {
     if (parts_.receipts != nullptr && entry.status == domain::Status::fulfilled) {
       auto stored = parts_.reader.find(entry.order);
@@ -137,6 +141,34 @@ std::optional<std::unordered_set<domain::TenantId>> NotificationStage::wishes_of
     if (!contracts || wish_of((*contracts)[i]) == Wish::none) wishing.erase(tenants[i]);
   }
   return wishing;
+}
+
+// The backlog of endpoints that fail is bounded, and nobody else pays for it: the orders of tenants
+// whose endpoint works are told of all the same.
+void NotificationStage::bound_backlog(std::unordered_set<domain::TenantId>& wishes,
+                                      const ports::TerminalBatch& terminal, domain::Now now) {
+  if (endpoints_.empty()) return;
+  if (now.wall - backlog_looked_at_ >= kBacklogLook) {
+    backlog_looked_at_ = now.wall;
+    is_backlog_full_ = parts_.store.depth().deliveries >= options_.max_deliveries_waiting;
+  }
+  if (!is_backlog_full_) return;
+  for (const auto& entry : terminal.entries) {
+    if (!wishes.contains(entry.tenant) || !endpoints_.contains(entry.tenant)) continue;
+    meter_.delivery_gave_up();
+    const bool begins = backlog_.failures++ == 0;
+    if (!begins && now.wall < backlog_.logged_at + kTellTroubleAgain) continue;
+    backlog_.logged_at = now.wall;
+    parts_.log.write(ports::LogLevel::warning,
+                     "too many webhook deliveries wait: orders of tenants whose endpoint fails are "
+                     "not told of",
+                     {{"tenant_id", entry.tenant.str()},
+                      {"order_id", entry.order.str()},
+                      {"stage", to_string(domain::Stage::notification)},
+                      {"code", to_string(domain::Reason::delivery_gave_up)},
+                      {"left_out", backlog_.failures}});
+  }
+  std::erase_if(wishes, [this](const auto& tenant) { return endpoints_.contains(tenant); });
 }
 
 void NotificationStage::log_ended(const ports::TerminalBatch::Entry& entry) {

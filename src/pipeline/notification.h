@@ -20,7 +20,8 @@ namespace penstock::pipeline {
 /// changes an order.
 class NotificationStage {
  public:
-  NotificationStage(Parts parts, CommitQueue& commits, Meter& meter);
+  NotificationStage(Parts parts, const PipelineOptions& options, CommitQueue& commits,
+                    Meter& meter);
 
   /// Takes the replies that have arrived. Before a flush, so that what they ask to be stored shares
   /// it.
@@ -85,6 +86,9 @@ class NotificationStage {
   /// Which of the tenants want webhooks; nothing where the store cannot be asked at present.
   std::optional<std::unordered_set<domain::TenantId>> wishes_of(
       const ports::TerminalBatch& terminal) const;
+  /// Takes tenants whose endpoint fails off `wishes` while as many deliveries wait as may.
+  void bound_backlog(std::unordered_set<domain::TenantId>& wishes,
+                     const ports::TerminalBatch& terminal, domain::Now now);
   void log_ended(const ports::TerminalBatch::Entry& entry);
   void copy_receipt(std::uint64_t batch, ports::ReceiptCopy copy, domain::Now now);
   void take_copy_replies(domain::Now now);
@@ -106,6 +110,7 @@ class NotificationStage {
   void disable_webhook(const Sent& sent, domain::Contract present, domain::Now now);
 
   Parts parts_;
+  const PipelineOptions& options_;
   CommitQueue& commits_;
   Meter& meter_;
   std::uint64_t next_ticket_ = 1;
@@ -121,6 +126,9 @@ class NotificationStage {
   Trouble copying_;
   Places places_{domain::limits::kMaxDeliveriesInFlight};
   std::unordered_map<domain::TenantId, Trouble> endpoints_;  ///< that fail; at most kMaxTroubles
+  Trouble backlog_;  ///< deliveries that were left out for want of room, as its failures
+  bool is_backlog_full_ = false;
+  domain::Instant backlog_looked_at_;
   std::vector<Due> unsent_;  ///< taken, and not sent: the store was away
   domain::Instant send_again_at_;
   std::vector<Sent> gone_;     ///< answered that their endpoint is gone, which is not stored yet

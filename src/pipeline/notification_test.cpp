@@ -285,5 +285,33 @@ TEST_F(Notification, AnEndpointThatFailsIsToldOfOnceAndWhenItWorksAgain) {
   EXPECT_EQ(world.statistics().endpoints_failing, 0U);
 }
 
+TEST(NotificationBacklog, IsBoundedAndOnlyTenantsWhoseEndpointFailsAreLeftOut) {
+  WorldOptions options{.notifier = true};
+  options.pipeline.max_deliveries_waiting = 10;
+  World world(options);
+  domain::Contract contract = world.options.disk.contract;
+  contract.webhook = domain::Webhook{"https://example.test/hook", "whsec_abc"};
+  for (const std::string tenant : {"dead", "good"}) {
+    world.stock("PROD-1", 1'000, tenant);
+    world.pipeline->submit(PutContract{domain::TenantId::unchecked(tenant), contract, [](auto) {}});
+  }
+  const auto place = [&world](const std::string& tenant) {
+    const auto id = world.place(OrderBuilder(1).tenant(tenant).placed(world.wall));
+    world.run_for(Duration::milliseconds(200));
+    EXPECT_EQ(world.status(id), Status::fulfilled);
+    return id;
+  };
+  world.notifier.outcomes.assign(10'000, NotificationOutcome::failed);
+  for (int order = 0; order < 30; ++order) place("dead");
+  EXPECT_EQ(world.statistics().deliveries_waiting, 10U);
+  EXPECT_EQ(world.log.count("too many webhook deliveries wait: orders of tenants whose endpoint "
+                            "fails are not told of"),
+            1U);
+  world.notifier.outcomes.clear();
+  const auto id = place("good");
+  ASSERT_EQ(world.stored(id).deliveries.size(), 2U) << "others are told all the same";
+  EXPECT_EQ(world.stored(id).deliveries.back().reason, Reason::delivered);
+}
+
 }  // namespace
 }  // namespace penstock::pipeline::testing

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "domain/instant.h"
+#include "domain/limits.h"
 #include "domain/saga.h"
 #include "pipeline/request.h"
 #include "ports/fulfiller.h"
@@ -45,6 +46,7 @@ struct PipelineOptions {
   std::size_t max_batch = 4096;  ///< commands in one commit
   std::size_t max_payments_in_flight = 10'000;
   std::size_t max_fulfillments_in_flight = 2'000;
+  std::size_t max_deliveries_waiting = domain::limits::kMaxDeliveriesWaiting;
   /// Where other processes end orders too: how often those that are waited for are looked up. Zero:
   /// every end happens here.
   domain::Duration look_for_ends;
