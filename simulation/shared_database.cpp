@@ -215,6 +215,8 @@ void SharedDatabase::after_transition(const NodeRun& run, const domain::OrderId&
 
 void SharedDatabase::after_command(const NodeRun& run, const ports::Command& command) {
   if (const auto* finish = std::get_if<ports::FinishTerminalBatch>(&command)) {
+    // It stays stored for its copies: past its lease's end somebody takes it again.
+    if (finish->part == ports::BatchPart::deliveries) return;
     batches_.drop(finish->sequence);
     waiting_batches_.erase(finish->sequence);
     const auto lost = batches_.lost.find(finish->sequence);

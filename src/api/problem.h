@@ -25,7 +25,7 @@ inline constexpr std::size_t kMaxListedFields = 100;
 struct Problem {
   domain::ErrorCode code;
   /// One sentence about this occurrence. Empty: that of the first wrong field, if there is one;
-  /// else there is no detail beside the title.
+  /// else what is usually to be done about the code.
   std::string detail{};
   std::vector<FieldProblem> errors{};
   std::string headers{};  ///< more header lines, formatted ("Name: value\r\n" each)

@@ -410,7 +410,7 @@ class Orders(harness.ProgramTest):
         for line in samples:
             self.assertRegex(line, _SAMPLE)
         names = {re.split(r"[{ ]", line)[0] for line in samples}
-        self.assertTrue(all(name.startswith("penstock_") for name in names), names)
+        self.assertTrue(all(name.startswith(("penstock_", "process_")) for name in names), names)
         print(f"{len(samples)} metric samples of {len(names)} names")
 
     def test_health_and_readiness_answer(self):

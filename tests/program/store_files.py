@@ -180,7 +180,7 @@ class NamedErrors(harness.ProgramTest):
             return subprocess.run(["/bin/sh", "-c", f"ulimit -n 7; exec {command}"],
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True,
                                   timeout=harness.HANG_SECONDS, cwd=self.ground.path)
-        self.refused(self.ground.path / "data", "store-inaccessible", run=few)
+        self.refused(self.ground.path / "data", "too few files may be open", run=few)
 
 
 if __name__ == "__main__":
