@@ -90,6 +90,10 @@ void FakeIntake::answer(pipeline::Restock& request) {
 
 void FakeIntake::answer(pipeline::PutContract& request) {
   tenant = request.tenant;
+  if (before_put_contract) before_put_contract();
+  if (reader_contract && request.instead_of != reader_contract()) {
+    return request.done(std::unexpected(pipeline::Refusal::stale));
+  }
   contract = request.contract;
   request.done(std::monostate());
 }

@@ -56,6 +56,9 @@ class FakeIntake : public pipeline::Intake {
   std::function<void()> before_end_of_wait;
   /// Called with each request, before it is answered. Set before the first one.
   std::function<void(const pipeline::Request&)> on_submit;
+  std::function<void()> before_put_contract;
+  /// The contract in force: a PutContract instead of another is refused as stale. Empty: none is.
+  std::function<std::optional<domain::Contract>()> reader_contract;
   /// What it was asked last.
   std::optional<domain::Order> draft;
   std::optional<ports::IdempotencyClaim> claim;

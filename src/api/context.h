@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "api/caller.h"
+#include "api/contract_change.h"
 #include "api/correlation.h"
 #include "api/key_guesses.h"
+#include "api/operator_log.h"
 #include "api/read_pool.h"
 #include "api/refusal_log.h"
 #include "api/request_counters.h"
@@ -75,6 +77,7 @@ struct ApiOptions {
   std::string version = "0.1.0";         ///< shown at /
   Surface surface = Surface::whole;
   ReadPoolOptions reads{};
+  WebhookReach webhook_reach = WebhookReach::public_only;
 };
 
 /// What every resource works with; one for each Api. The store's reader is not in it: whoever reads
@@ -92,6 +95,7 @@ struct Context {
         options(std::move(api_options)),
         admin_key(options.admin_key),
         refusals(parts.log, parts.clock),
+        operators(parts.log, parts.clock),
         pool(api_parts.reader, parts.log, options.reads) {}
 
   const Authenticator& authenticator() const {
@@ -105,6 +109,7 @@ struct Context {
   ApiOptions options;
   AdminKeyAuthenticator admin_key;
   RefusalLog refusals;
+  OperatorLog operators;
   RequestCounters counters;
   WaitPlaces waits;
   KeyGuesses key_guesses;

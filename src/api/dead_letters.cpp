@@ -110,6 +110,18 @@ std::expected<RedriveOrder, Problem> read_redrive(net::JsonView body) {
       Problem{.code = domain::ErrorCode::invalid_body, .errors = std::move(errors)});
 }
 
+/// What was asked for, for the log.
+std::string described(const RedriveOrder& wanted) {
+  if (!wanted.orders.empty()) return fmt::format("{} orders by id", wanted.orders.size());
+  std::string text;
+  if (wanted.filter.stage) text += fmt::format("stage {} ", to_string(*wanted.filter.stage));
+  if (wanted.filter.error) text += fmt::format("error {} ", to_string(*wanted.filter.error));
+  if (!wanted.filter.tenant.empty()) text += "of one tenant ";
+  if (text.empty()) return "all";
+  text.pop_back();
+  return text;
+}
+
 net::HttpResponse redriven_response(std::size_t count) {
   std::string body;
   net::JsonWriter(body).begin_object().member("redriven", count).end_object();
@@ -139,26 +151,40 @@ void redrive(Context& context, Call call) {
   if (!body) return call.reply.refuse(body.error());
   auto wanted = read_redrive(body->root());
   if (!wanted) return call.reply.refuse(wanted.error());
-  context.parts.intake.submit(
-      pipeline::Redrive{.orders = std::move(wanted->orders),
-                        .filter = std::move(wanted->filter),
-                        .rate = wanted->rate,
-                        .done = [reply = std::move(call.reply)](auto result) mutable {
-                          reply.answer([&]() -> Verdict {
-                            if (!result) return verdict_of(result.error());
-                            return redriven_response(*result);
-                          });
-                        }});
+  ActUnderWay act(context.operators, {.act = "redrive",
+                                      .caller = call.caller.kind,
+                                      .correlation = call.reply.correlation(),
+                                      .tenant = wanted->filter.tenant,
+                                      .detail = described(*wanted)});
+  context.parts.intake.submit(pipeline::Redrive{
+      .orders = std::move(wanted->orders),
+      .filter = std::move(wanted->filter),
+      .rate = wanted->rate,
+      .done = [act = std::move(act), reply = std::move(call.reply)](auto result) mutable {
+        reply.answer([&]() -> Verdict {
+          if (!result) return act.refused(result.error());
+          act.done(fmt::format(": {} redriven", *result));
+          return redriven_response(*result);
+        });
+      }});
 }
 
 void discard(Context& context, Call call) {
   if (const auto problem = refuse_query(call.query)) return call.reply.refuse(*problem);
+  if (const auto problem = refuse_body(call.request)) return call.reply.refuse(*problem);
   const auto order = domain::OrderId::parse(call.id);
   if (!order) return call.reply.refuse(not_found());
+  ActUnderWay act(context.operators, {.act = "discard",
+                                      .caller = call.caller.kind,
+                                      .correlation = call.reply.correlation(),
+                                      .detail = "order " + order->str()});
   context.parts.intake.submit(pipeline::Discard{
-      .order = *order, .done = [reply = std::move(call.reply)](auto result) mutable {
+      .order = *order,
+      .done = [act = std::move(act), reply = std::move(call.reply)](auto result) mutable {
         reply.answer([&]() -> Verdict {
-          if (!result) return verdict_of(result.error());
+          if (!result) return act.refused(result.error());
+          act.of(result->tenant);
+          act.done();
           return json_response(202, order_body(*result));
         });
       }});

@@ -2,6 +2,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "api/object_reader.h"
 #include "api/query_parameters.h"
 #include "api/request_body.h"
@@ -44,34 +46,54 @@ struct PiecesMember {
 };
 
 std::expected<StockChange, Problem> read_change(const Call& call, PiecesMember member) {
-  if (auto problem = refuse_query(call.query)) return std::unexpected(*std::move(problem));
+  QueryParameters query(call.query, {"tenant_id"});
+  const auto asked = query.tenant();
+  if (auto problem = query.problem()) return std::unexpected(*std::move(problem));
   auto product = domain::ProductId::parse(call.id);
   if (!product) return std::unexpected(not_found());
   const auto body = read_json_object(call.request, domain::ErrorCode::invalid_body);
   if (!body) return std::unexpected(body.error());
   std::vector<FieldProblem> errors;
-  ObjectReader reader(body->root(), "", errors);
+  ObjectReader reader(body->root(), "", errors, {"tenant_id", member.name});
   const auto named = reader.string("tenant_id", Presence::optional);
   const auto pieces = reader.integer(member.name, Presence::required);
   if (pieces && (*pieces < member.least || *pieces > domain::limits::kMaxStock)) {
-    reader.complain(member.name, "out-of-range");
+    reader.complain(member.name, "out-of-range",
+                    fmt::format("{} is not between {} and {}.", *pieces, member.least,
+                                domain::limits::kMaxStock));
   }
   if (!errors.empty()) {
     return std::unexpected(
         Problem{.code = domain::ErrorCode::invalid_body, .errors = std::move(errors)});
   }
-  auto tenant = choose_tenant(call.caller, {.named = named});
+  // The query's is a tenant's name already; the body's is looked at by choose_tenant.
+  if (named && asked && *named != asked->str()) {
+    return std::unexpected(field_problem(domain::ErrorCode::invalid_parameter, "?tenant_id",
+                                         "conflict", "The query and the body name two tenants."));
+  }
+  std::optional<std::string_view> chosen = named;
+  if (!chosen && asked) chosen = asked->str();
+  auto tenant = choose_tenant(call.caller, {.named = chosen});
   if (!tenant) return std::unexpected(std::move(tenant.error()));
   return StockChange{.name = {.tenant = *std::move(tenant), .product = *std::move(product)},
                      .pieces = *pieces};
 }
 
-/// What answers a change of stock.
-auto answer_change(Reply reply, StockName name) {
-  return [reply = std::move(reply),
-          name = std::move(name)](std::expected<domain::Stock, pipeline::Refusal> result) mutable {
+/// What answers a change of stock, and writes it to the log.
+auto answer_change(Context& context, Call& call, std::string_view act, const StockChange& change) {
+  ActUnderWay under_way(
+      context.operators,
+      {.act = act,
+       .caller = call.caller.kind,
+       .correlation = call.reply.correlation(),
+       .tenant = change.name.tenant,
+       .detail = fmt::format("product {}: {}", change.name.product.str(), change.pieces)},
+      OperatorLog::Sampling::sampled);
+  return [act = std::move(under_way), reply = std::move(call.reply),
+          name = change.name](std::expected<domain::Stock, pipeline::Refusal> result) mutable {
     reply.answer([&]() -> Verdict {
-      if (!result) return verdict_of(result.error());
+      if (!result) return act.refused(result.error());
+      act.done();
       return stock_response(name, *result);
     });
   };
@@ -102,7 +124,7 @@ void put_stock(Context& context, Call call) {
       pipeline::SetStock{.tenant = change->name.tenant,
                          .product = change->name.product,
                          .on_hand = change->pieces,
-                         .done = answer_change(std::move(call.reply), change->name)});
+                         .done = answer_change(context, call, "set-stock", *change)});
 }
 
 void restock(Context& context, Call call) {
@@ -112,7 +134,7 @@ void restock(Context& context, Call call) {
       pipeline::Restock{.tenant = change->name.tenant,
                         .product = change->name.product,
                         .quantity = change->pieces,
-                        .done = answer_change(std::move(call.reply), change->name)});
+                        .done = answer_change(context, call, "restock", *change)});
 }
 
 }  // namespace penstock::api

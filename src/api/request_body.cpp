@@ -4,9 +4,11 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "api/object_reader.h"
 #include "domain/limits.h"
 
 namespace penstock::api {
@@ -68,6 +70,16 @@ std::optional<Problem> refuse_encoded_body(const net::HttpRequest& request) {
                    .headers = "Accept-Encoding: identity\r\n"};
   }
   return std::nullopt;
+}
+
+std::optional<Problem> refuse_body(const net::HttpRequest& request) {
+  if (request.body.empty()) return std::nullopt;
+  const auto body = read_json_object(request, domain::ErrorCode::invalid_body);
+  if (!body) return body.error();
+  std::vector<FieldProblem> errors;
+  const ObjectReader reader(body->root(), "", errors, {});
+  if (errors.empty()) return std::nullopt;
+  return Problem{.code = domain::ErrorCode::invalid_body, .errors = std::move(errors)};
 }
 
 }  // namespace penstock::api

@@ -18,5 +18,8 @@ std::expected<net::JsonDocument, Problem> read_json_object(const net::HttpReques
 /// unsupported-media-type where the body has a Content-Encoding, which no resource takes: with
 /// `Accept-Encoding: identity` (RFC 9110 section 15.5.16). "identity" is taken as none.
 std::optional<Problem> refuse_encoded_body(const net::HttpRequest& request);
+/// For operations without a body: none at all and `{}` are fine; anything else may mean something
+/// that would not be done, and is refused (read_json_object's problems, invalid-body).
+std::optional<Problem> refuse_body(const net::HttpRequest& request);
 
 }  // namespace penstock::api

@@ -15,8 +15,8 @@ class RequestCounters {
   /// What this server answers; 0 stands for a connection closed without an answer, kOther for
   /// every status that is not here.
   static constexpr int kOther = -1;
-  static constexpr std::array<int, 15> kStatuses{202, 200, 400, 401, 403, 404, 405,   409,
-                                                 413, 415, 422, 429, 503, 0,   kOther};
+  static constexpr std::array<int, 16> kStatuses{202, 200, 400, 401, 403, 404, 405, 409,
+                                                 412, 413, 415, 422, 429, 503, 0,   kOther};
 
   /// `route` < kMaxRoutes, any status.
   void add(std::size_t route, int status);

@@ -35,7 +35,8 @@ void restock(Context& context, Call call);
 // tenants.cpp
 /// GET /tenants: {tenants, next_cursor}, by name.
 Finish list_tenants(const Reads& reads, const ReadCall& call);
-/// GET, PUT /tenants/{id}: the contract; a webhook's secret is never shown.
+/// GET, PUT /tenants/{id}: the contract; a webhook's secret is never shown. A PUT changes what its
+/// body names of the contract in force, which it reads in the pool.
 Finish get_tenant(const Reads& reads, const ReadCall& call);
 void put_tenant(Context& context, Call call);
 

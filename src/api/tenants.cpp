@@ -1,16 +1,16 @@
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
+#include "api/contract_change.h"
 #include "api/list_page.h"
-#include "api/object_reader.h"
 #include "api/query_parameters.h"
 #include "api/request_body.h"
 #include "api/resources.h"
-#include "domain/int128.h"
-#include "domain/limits.h"
 #include "net/json_writer.h"
-#include "net/url.h"
 
 namespace penstock::api {
 namespace {
@@ -44,64 +44,101 @@ std::string contract_body(const domain::TenantId& tenant, const domain::Contract
   return body;
 }
 
-bool is_faster(const domain::TokenRate& left, const domain::TokenRate& right) {
-  return domain::Int128{left.micro_tokens} * right.period_ns >
-         domain::Int128{right.micro_tokens} * left.period_ns;
+net::HttpResponse contract_response(const domain::TenantId& tenant,
+                                    const domain::Contract& contract) {
+  net::HttpResponse response = json_response(200, contract_body(tenant, contract));
+  response.formatted_headers += "ETag: " + entity_tag(contract) + "\r\n";
+  return response;
 }
 
-std::optional<domain::TokenRate> read_rate(ObjectReader& reader, std::string_view name,
-                                           Presence presence) {
-  const auto text = reader.decimal(name, presence);
-  if (!text) return std::nullopt;
-  auto rate = domain::parse_rate_per_second(*text);
-  if (!rate) reader.complain(name, "out-of-range");
-  return rate;
+/// A change of a contract on its way: read, changed, and stored where it is still what was read.
+struct PutTenant {
+  domain::TenantId tenant;
+  ContractChange change;
+  std::optional<std::string> if_match;
+  ActUnderWay act;
+  JobShare share;
+  int tries_left = 10;  ///< others may change the contract as often between reading and storing
+};
+
+Problem changed_meanwhile(std::string_view tag) {
+  return {.code = domain::ErrorCode::precondition_failed,
+          .detail = fmt::format("The contract's ETag is {}, which If-Match does not name.", tag)};
 }
 
-std::int64_t read_whole(ObjectReader& reader, std::string_view name, Presence presence,
-                        std::int64_t most) {
-  const auto number = reader.integer(name, presence);
-  if (number && (*number < 1 || *number > most)) reader.complain(name, "out-of-range");
-  return number.value_or(1);
+void put_again(Context& context, PutTenant put, Reply reply);
+
+/// Stores `wanted` where `present` is still in force, else begins again.
+void store_contract(Context& context, PutTenant put, domain::Contract present,
+                    domain::Contract wanted, Reply reply) {
+  net::HttpResponse answer = contract_response(put.tenant, wanted);
+  pipeline::PutContract request{.tenant = put.tenant,
+                                .contract = std::move(wanted),
+                                .done = {},
+                                .instead_of = std::move(present)};
+  request.done = [&context, put = std::move(put), answer = std::move(answer),
+                  reply = std::move(reply)](auto result) mutable {
+    if (!result && result.error() == pipeline::Refusal::stale && --put.tries_left > 0) {
+      return put_again(context, std::move(put), std::move(reply));
+    }
+    reply.answer([&]() -> Verdict {
+      if (!result) return put.act.refused(result.error());
+      put.act.done();
+      return std::move(answer);
+    });
+  };
+  context.parts.intake.submit(std::move(request));
 }
 
-std::optional<domain::Webhook> read_webhook(ObjectReader& contract,
-                                            std::vector<FieldProblem>& errors) {
-  const auto object = contract.object("webhook", Presence::optional);
-  if (!object) return std::nullopt;
-  ObjectReader reader(*object, "/webhook", errors);
-  const auto url = reader.string("url", Presence::required);
-  const auto secret = reader.string("secret", Presence::required);
-  if (url && (url->size() > domain::limits::kMaxWebhookUrlBytes || !net::parse_url(*url))) {
-    reader.complain("url", "invalid");
+/// Reads the contract in force and changes it; a job of the pool.
+Finish change_contract(const Reads& reads, PutTenant put) {
+  auto present = reads.reader.contract(put.tenant);
+  if (!present) return answer_with(put.act.refused(problem_of(present.error())));
+  const std::string tag = entity_tag(*present);
+  if (put.if_match && !matches(*put.if_match, tag)) {
+    return answer_with(put.act.refused(changed_meanwhile(tag)));
   }
-  if (secret && (secret->empty() || secret->size() > domain::limits::kMaxWebhookSecretBytes)) {
-    reader.complain("secret", "out-of-range");
-  }
-  return domain::Webhook{.url = std::string(url.value_or("")),
-                         .secret = std::string(secret.value_or("")),
-                         .disabled = false};
+  auto wanted = changed(*present, put.change);
+  if (!wanted) return answer_with(put.act.refused(std::move(wanted.error())));
+  return [&context = reads.context, put = std::move(put), present = *std::move(present),
+          wanted = *std::move(wanted)](Reply reply) mutable {
+    store_contract(context, std::move(put), std::move(present), std::move(wanted),
+                   std::move(reply));
+  };
 }
 
-std::expected<domain::Contract, Problem> read_contract(net::JsonView body) {
-  std::vector<FieldProblem> errors;
-  ObjectReader reader(body, "", errors);
-  domain::Contract contract;
-  const auto rate = read_rate(reader, "rate_per_second", Presence::required);
-  contract.bucket.burst =
-      read_whole(reader, "burst", Presence::required, domain::limits::kMaxBurst);
-  contract.weight = read_whole(reader, "weight", Presence::optional, domain::limits::kMaxWeight);
-  contract.guarantee = read_rate(reader, "guarantee_per_second", Presence::optional);
-  contract.webhook = read_webhook(reader, errors);
-  if (rate && contract.guarantee && is_faster(*contract.guarantee, *rate)) {
-    reader.complain("guarantee_per_second", "above-rate");
+ReadPool::ReadWork job_of(Context& context, PutTenant put) {
+  return [&context, put = std::move(put)](const ports::OrderReader& reader) mutable {
+    return change_contract({.reader = reader, .context = context}, std::move(put));
+  };
+}
+
+/// Bounded by the tries of those that the pool has let in.
+void put_again(Context& context, PutTenant put, Reply reply) {
+  const JobShare share = put.share;
+  context.pool.read_promised(Lane::operations, share, std::move(reply),
+                             job_of(context, std::move(put)));
+}
+
+/// The If-Match lines as one list (RFC 9110, section 5.3); nothing where there is none.
+std::optional<std::string> if_match_of(const net::HttpRequest& request) {
+  std::optional<std::string> list;
+  for (std::size_t i = 0; i < request.headers.size(); ++i) {
+    if (!net::equals_ignoring_case(request.headers.name(i), "If-Match")) continue;
+    list = list.value_or("") + std::string(request.headers.value(i)) + ",";
   }
-  if (!errors.empty() || !rate) {
-    return std::unexpected(
-        Problem{.code = domain::ErrorCode::invalid_contract, .errors = std::move(errors)});
+  return list;
+}
+
+/// What is to change, for the log: the members' names.
+std::string member_names(net::JsonView body) {
+  std::string names;
+  for (const net::JsonView member : body.members()) {
+    if (!names.empty()) names += ' ';
+    names += member.name();
+    if (member.is_null()) names += "=null";
   }
-  contract.bucket.rate = *rate;
-  return contract;
+  return names;
 }
 
 }  // namespace
@@ -134,7 +171,7 @@ Finish get_tenant(const Reads& reads, const ReadCall& call) {
   if (!tenant || !call.caller.reaches(*tenant)) return answer_with(not_found());
   const auto contract = reads.reader.contract(*tenant);
   if (!contract) return answer_with(problem_of(contract.error()));
-  return answer_with(json_response(200, contract_body(*tenant, *contract)));
+  return answer_with(contract_response(*tenant, *contract));
 }
 
 void put_tenant(Context& context, Call call) {
@@ -143,16 +180,22 @@ void put_tenant(Context& context, Call call) {
   if (!tenant) return call.reply.refuse(not_found());
   const auto body = read_json_object(call.request, domain::ErrorCode::invalid_body);
   if (!body) return call.reply.refuse(body.error());
-  auto contract = read_contract(body->root());
-  if (!contract) return call.reply.refuse(contract.error());
-  std::string answer = contract_body(*tenant, *contract);
-  context.parts.intake.submit(pipeline::PutContract{
-      .tenant = *tenant,
-      .contract = *std::move(contract),
-      .done = [reply = std::move(call.reply), answer = std::move(answer)](auto result) mutable {
-        if (!result) return reply.give(verdict_of(result.error()));
-        reply.send(json_response(200, std::move(answer)));
-      }});
+  auto change = read_contract_change(body->root(), *tenant, context.options.webhook_reach);
+  if (!change) return call.reply.refuse(change.error());
+  const JobShare share{.owner = "address " + call.request.peer_address,
+                       .address = call.request.peer_address};
+  PutTenant put{.tenant = *tenant,
+                .change = *std::move(change),
+                .if_match = if_match_of(call.request),
+                .act = {context.operators,
+                        {.act = "put-contract",
+                         .caller = call.caller.kind,
+                         .correlation = call.reply.correlation(),
+                         .tenant = *tenant,
+                         .detail = member_names(body->root())}},
+                .share = share};
+  context.pool.read(Lane::operations, share, std::move(call.reply),
+                    job_of(context, std::move(put)));
 }
 
 }  // namespace penstock::api

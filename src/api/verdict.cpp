@@ -101,6 +101,8 @@ Verdict verdict_of(Refusal refusal) {
       return plain(ErrorCode::stock_below_held);
     case Refusal::too_many_tenants:
       return plain(ErrorCode::too_many_tenants);
+    case Refusal::stale:
+      return passing(ErrorCode::reduced_capacity, kShortly);
   }
   return Abandon{};
 }

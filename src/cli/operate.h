@@ -51,14 +51,18 @@ ExitCode discard(const ServerAccess& server, const std::string& order, const Out
 
 ExitCode list_tenants(const ServerAccess& server, const std::string& cursor, const Output& output);
 ExitCode show_tenant(const ServerAccess& server, const std::string& tenant, const Output& output);
+/// What is to change of a tenant's contract; what is empty stays as it is.
 struct TenantContract {
   std::string tenant;
   std::string rate_per_second;
-  std::int64_t burst = 0;
-  std::string guarantee_per_second;  ///< empty: none
+  std::optional<std::int64_t> burst;
+  std::string guarantee_per_second;
   std::optional<std::int64_t> weight;
-  std::string webhook_url;  ///< empty: none
+  std::string webhook_url;
   std::string webhook_secret;
+  bool no_guarantee = false;  ///< remove it
+  bool no_webhook = false;    ///< remove it
+  std::string if_match;       ///< an ETag: change only what is still this
 };
 ExitCode put_tenant(const ServerAccess& server, const TenantContract& contract,
                     const Output& output);

@@ -18,6 +18,7 @@ std::expected<ServerAnswer, std::string> ServerClient::call(net::HttpMethod meth
                                                             const std::string& body) {
   net::HttpClientRequest request{.url = access_.url + target,
                                  .method = method,
+                                 .headers = headers_,
                                  .body = body,
                                  .timeout = std::chrono::seconds(60)};
   if (!access_.key.empty()) {
@@ -33,7 +34,8 @@ std::expected<ServerAnswer, std::string> ServerClient::call(net::HttpMethod meth
   }
   return ServerAnswer{.status = result->status,
                       .body = std::move(result->body),
-                      .retry_after = std::string(result->headers.find("Retry-After").value_or(""))};
+                      .retry_after = std::string(result->headers.find("Retry-After").value_or("")),
+                      .entity_tag = std::string(result->headers.find("ETag").value_or(""))};
 }
 
 }  // namespace penstock::cli

@@ -4,6 +4,8 @@
 #include <expected>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "net/http_client.h"
 #include "net/http_message.h"
@@ -20,6 +22,7 @@ struct ServerAnswer {
   int status = 0;
   std::string body;
   std::string retry_after{};  ///< seconds, as the server wrote them; empty where it did not
+  std::string entity_tag{};   ///< the ETag header; empty where there is none
 
   bool ok() const { return status >= 200 && status < 300; }
 };
@@ -33,8 +36,12 @@ class ServerClient {
   std::expected<ServerAnswer, std::string> call(net::HttpMethod method, const std::string& target,
                                                 const std::string& body = "");
 
+  /// Sent with each call from now on.
+  void add_header(net::HttpHeader header) { headers_.push_back(std::move(header)); }
+
  private:
   ServerAccess access_;
+  std::vector<net::HttpHeader> headers_;
   net::HttpClient client_;
 };
 

@@ -26,6 +26,8 @@
     "The order has ended and cannot be cancelled")                                                \
   X(not_a_dead_letter, "not-a-dead-letter", 409, "The order is not an open dead letter")          \
   X(stock_below_held, "stock-limit", 409, "The stock would exceed its limit")                     \
+  X(precondition_failed, "precondition-failed", 412,                                              \
+    "The resource is no longer what If-Match names")                                              \
   X(body_too_large, "body-too-large", 413, "The body is too large")                               \
   X(unsupported_media_type, "unsupported-media-type", 415, "The body must be application/json")   \
   X(invalid_order, "invalid-order", 422, "The order is not valid")                                \

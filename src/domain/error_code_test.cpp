@@ -36,7 +36,7 @@ TEST(ErrorCode, TextsAreFileNamesOfTheirPages) {
 
 TEST(ErrorCode, BadInputIsNeverAServerError) {
   const std::set<int> statuses{0,   400, 401, 403, 404, 405, 408, 409,
-                               413, 415, 422, 429, 431, 503, 505};
+                               412, 413, 415, 422, 429, 431, 503, 505};
   for (const ErrorCode code : kCodes) {
     EXPECT_TRUE(statuses.contains(status_of(code))) << to_string(code);
   }

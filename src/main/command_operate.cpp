@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -58,6 +59,16 @@ void add_filter(CLI::App* verb, cli::DeadLetterFilter& filter) {
   verb->add_option("--tenant", filter.tenant, "of this tenant");
   verb->add_option("--stage", filter.stage, "given up by this stage");
   verb->add_option("--error", filter.error, "with this last error");
+}
+
+/// A new webhook's secret may stand in the environment, where no list of processes shows it.
+/// Without a URL it is not used, so that a variable that is set does not change a secret unasked.
+cli::TenantContract with_secret(cli::TenantContract contract) {
+  const char* const secret = std::getenv("PENSTOCK_WEBHOOK_SECRET");
+  if (secret != nullptr && contract.webhook_secret.empty() && !contract.webhook_url.empty()) {
+    contract.webhook_secret = secret;
+  }
+  return contract;
 }
 
 }  // namespace
@@ -132,21 +143,27 @@ void add_tenants(CLI::App& app, Action& action) {
            [](auto& asked) { return cli::show_tenant(asked.server, asked.id, asked.output()); })
       ->add_option("tenant_id", flags->id)
       ->required();
-  CLI::App* const put = add_verb(group, "put", "set a contract", flags, action, [](auto& asked) {
-    return cli::put_tenant(asked.server, asked.contract, asked.output());
-  });
+  CLI::App* const put =
+      add_verb(group, "put", "change what is given of a contract", flags, action, [](auto& asked) {
+        return cli::put_tenant(asked.server, with_secret(asked.contract), asked.output());
+      });
   cli::TenantContract& contract = flags->contract;
   put->add_option("tenant_id", contract.tenant)->required();
   put->add_option("--rate", contract.rate_per_second, "orders a second")
-      ->check(CLI::PositiveNumber)
-      ->required();
-  put->add_option("--burst", contract.burst, "orders at once")->required();
-  put->add_option("--guarantee", contract.guarantee_per_second, "orders a second, always")
       ->check(CLI::PositiveNumber);
+  put->add_option("--burst", contract.burst, "orders at once");
+  CLI::Option* const guarantee =
+      put->add_option("--guarantee", contract.guarantee_per_second, "orders a second, always")
+          ->check(CLI::PositiveNumber);
+  put->add_flag("--no-guarantee", contract.no_guarantee, "remove the guarantee")
+      ->excludes(guarantee);
   put->add_option("--weight", contract.weight, "share of the dequeue");
-  put->add_option("--webhook-url", contract.webhook_url, "where its terminal events go");
-  put->add_option("--webhook-secret", contract.webhook_secret, "signs them")
-      ->envname("PENSTOCK_WEBHOOK_SECRET");
+  CLI::Option* const url =
+      put->add_option("--webhook-url", contract.webhook_url, "where its terminal events go");
+  put->add_option("--webhook-secret", contract.webhook_secret,
+                  "signs them (or PENSTOCK_WEBHOOK_SECRET)");
+  put->add_flag("--no-webhook", contract.no_webhook, "remove the webhook")->excludes(url);
+  put->add_option("--if-match", contract.if_match, "only if the contract still has this ETag");
 }
 
 void add_inventory(CLI::App& app, Action& action) {

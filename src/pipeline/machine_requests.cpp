@@ -233,13 +233,19 @@ void Pipeline::Machine::handle(Restock request, Now) {
 }
 
 void Pipeline::Machine::handle(PutContract request, Now) {
-  commits_.add(ports::PutContract{std::move(request.tenant), std::move(request.contract)},
+  commits_.add(ports::PutContract{.tenant = std::move(request.tenant),
+                                  .contract = std::move(request.contract),
+                                  .instead_of = std::move(request.instead_of)},
                [done = std::move(request.done)](auto result) mutable {
                  if (!result) return done(std::unexpected(refusal_of(result.error())));
-                 if (std::get<ports::PutOutcome>(*result) != ports::PutOutcome::stored) {
-                   return done(std::unexpected(Refusal::too_many_tenants));
+                 switch (std::get<ports::PutOutcome>(*result)) {
+                   case ports::PutOutcome::stored:
+                     return done(std::monostate{});
+                   case ports::PutOutcome::stale:
+                     return done(std::unexpected(Refusal::stale));
+                   case ports::PutOutcome::too_many_tenants:
+                     return done(std::unexpected(Refusal::too_many_tenants));
                  }
-                 done(std::monostate{});
                });
 }
 

@@ -37,6 +37,7 @@ enum class Refusal : std::uint8_t {
   not_a_dead_letter,
   stock_limit,
   too_many_tenants,
+  stale,  ///< another contract than the one to be replaced is in force by now
 };
 
 enum class PlaceOutcome : std::uint8_t {
@@ -109,6 +110,8 @@ struct PutContract {
   domain::TenantId tenant;
   domain::Contract contract;
   Done<std::expected<std::monostate, Refusal>> done;
+  /// Stored only where this is the contract in force, else `stale`; absent: in any case.
+  std::optional<domain::Contract> instead_of{};
 };
 
 /// Redrives dead letters: those named, else those that match the filter (its cursor and limit are

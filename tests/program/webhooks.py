@@ -25,16 +25,17 @@ def signatures(arrival, key=RAW_KEY):
 
 class Webhooks(harness.ProgramTest):
 
-    def begin(self, *flags, answer=lambda arrival: 204, secret=SECRET):
+    def begin(self, allowed=True, answer=lambda arrival: 204, secret=SECRET):
         self.sink = Sink(answer)
         self.addCleanup(self.sink.close)
-        self.server = self.ground.server(*flags)
+        self.server = self.ground.server(*(["--webhook-allow-private"] if allowed else []))
         self.client = self.server.client()
         self.addCleanup(self.client.close)
         self.client.set_stock("p", 1000, "hooked")
         self.contract = {"rate_per_second": 1000, "burst": 1000,
                          "webhook": {"url": self.sink.url + "/hook?a=b", "secret": secret}}
-        expect(self.client.put("/tenants/hooked", self.contract), 200)
+        if allowed:
+            expect(self.client.put("/tenants/hooked", self.contract), 200)
 
     def place(self, **more):
         return self.client.place(order_body("p", tenant_id="hooked", **more),
@@ -56,7 +57,7 @@ class Webhooks(harness.ProgramTest):
                    f"the timeline of {order_id} tells {deliveries}")
 
     def test_each_terminal_event_arrives_signed_and_each_id_is_its_own(self):
-        self.begin("--webhook-allow-private")
+        self.begin()
         orders = {self.place(): "fulfilled", self.place(method="pm_decline"): "cancelled",
                   self.place(items=[{"product_id": "none", "quantity": 1, "price": 1}]): "rejected"}
         for order_id, status in orders.items():
@@ -86,7 +87,7 @@ class Webhooks(harness.ProgramTest):
         def fail_first(arrival):
             tries[arrival.headers["webhook-id"]] += 1
             return 500 if tries[arrival.headers["webhook-id"]] == 1 else 200
-        self.begin("--webhook-allow-private", answer=fail_first)
+        self.begin(answer=fail_first)
         order_id = self.place()
         self.assertEqual(self.client.ended(order_id)["status"], "fulfilled")
         wait_until(lambda: len(self.about(order_id)) == 2, "the event arrives a second time")
@@ -103,14 +104,13 @@ class Webhooks(harness.ProgramTest):
     def test_a_redirect_is_a_failure_and_is_not_followed(self):
         trap = Sink()
         self.addCleanup(trap.close)
-        self.begin("--webhook-allow-private",
-                   answer=lambda arrival: (302, {"Location": trap.url}, b""))
+        self.begin(answer=lambda arrival: (302, {"Location": trap.url}, b""))
         order_id = self.place()
         self.delivered(order_id, [("delivery-failed", 1)])
         self.assertEqual(trap.arrivals, [])
 
     def test_410_disables_the_webhook(self):
-        self.begin("--webhook-allow-private", answer=lambda arrival: 410)
+        self.begin(answer=lambda arrival: 410)
         order_id = self.place()
         self.delivered(order_id, [("endpoint-gone", 1)])
         wait_until(lambda: self.client.get("/tenants/hooked").json()["webhook"]["disabled"],
@@ -122,29 +122,40 @@ class Webhooks(harness.ProgramTest):
         self.assertEqual(self.about(again), [])
 
     def test_private_addresses_are_refused_unless_allowed(self):
-        self.begin()
+        self.begin(allowed=False)
         port = self.sink.url.rsplit(":", 1)[1]
         for url in (self.sink.url, f"http://localhost:{port}/", f"http://[::1]:{port}/",
-                    f"http://0.0.0.0:{port}/", f"http://[::ffff:127.0.0.1]:{port}/"):
+                    f"http://0.0.0.0:{port}/", f"http://[::ffff:127.0.0.1]:{port}/",
+                    f"http://127.1:{port}/", f"http://2130706433:{port}/"):
             with self.subTest(url):
                 self.contract["webhook"]["url"] = url
-                expect(self.client.put("/tenants/hooked", self.contract), 200)
-                order_id = self.place()
-                self.assertEqual(self.client.ended(order_id)["status"], "fulfilled")
-                self.delivered(order_id, [("delivery-failed", 1)])
+                reply = expect(self.client.put("/tenants/hooked", self.contract), 422)
+                self.assertEqual(reply.json()["errors"][0]["code"], "private-address")
+        order_id = self.place()
+        self.assertEqual(self.client.ended(order_id)["status"], "fulfilled")
+        self.assertEqual(self.sink.arrivals, [])
+
+    def test_a_private_webhook_that_was_allowed_once_fails_where_it_is_not(self):
+        self.begin()
+        self.client.close()
+        self.assertEqual(self.server.terminate(), 0)
+        self.server = self.ground.server()
+        self.client = self.server.client()
+        order_id = self.place()
+        self.assertEqual(self.client.ended(order_id)["status"], "fulfilled")
+        self.delivered(order_id, [("delivery-failed", 1)])
         self.assertEqual(self.sink.arrivals, [])
 
     def test_two_secrets_sign_while_they_rotate(self):
         other = b"fedcba9876543210fedcba9876543210"
-        self.begin("--webhook-allow-private",
-                   secret=f"{SECRET} whsec_{base64.b64encode(other).decode()}")
+        self.begin(secret=f"{SECRET} whsec_{base64.b64encode(other).decode()}")
         order_id = self.place()
         arrival, = wait_until(lambda: self.about(order_id), "the event arrives")
         sent, right = signatures(arrival)
         self.assertEqual(set(sent), {right, signatures(arrival, other)[1]})
 
     def test_events_survive_a_kill_and_arrive_at_least_once(self):
-        self.begin("--webhook-allow-private")
+        self.begin()
         order_ids = [self.place() for _ in range(100)]
         self.client.close()
         self.server.kill()
