@@ -1,6 +1,7 @@
 #include "api/order_json.h"
 
 #include "api/effect_names.h"
+#include "domain/retry.h"
 
 namespace penstock::api {
 namespace {
@@ -65,6 +66,20 @@ std::optional<domain::Instant> next_retry(const domain::Order& order,
   if (progress.next_try && *progress.next_try > now) return progress.next_try;
   if (order.due > now) return order.due;
   return std::nullopt;
+}
+
+/// The last attempt at the order's webhook, where it failed and another will be made.
+const ports::Delivered* failed_delivery(const ports::StoredOrder& stored) {
+  if (!domain::is_terminal(stored.order.status) || stored.deliveries.empty()) return nullptr;
+  const ports::Delivered& last = stored.deliveries.back();
+  return last.reason == domain::Reason::delivery_failed ? &last : nullptr;
+}
+
+/// When the webhook is tried again.
+std::optional<domain::Instant> next_delivery(const ports::Delivered& failed) {
+  const auto pause = domain::webhook_pause(failed.attempt + 1);
+  if (!pause) return std::nullopt;
+  return failed.at + *pause;
 }
 
 std::string_view waiting_for(const domain::Order& order, const pipeline::Progress& progress,
@@ -218,9 +233,12 @@ domain::Instant in_status_since(const domain::Order& order) {
   return since;
 }
 
-std::string why_body(const domain::Order& order, const pipeline::Progress& progress,
+std::string why_body(const ports::StoredOrder& stored, const pipeline::Progress& progress,
                      domain::Instant now) {
-  const auto retry = next_retry(order, progress, now);
+  const domain::Order& order = stored.order;
+  const ports::Delivered* failed = failed_delivery(stored);
+  auto retry = next_retry(order, progress, now);
+  if (failed != nullptr) retry = next_delivery(*failed);
   const bool ended = domain::is_terminal(order.status);
   std::string body;
   net::JsonWriter writer(body);
@@ -228,8 +246,10 @@ std::string why_body(const domain::Order& order, const pipeline::Progress& progr
       .member("order_id", order.id.str())
       .member("status", domain::to_string(order.status))
       .member("dead_letter", domain::is_open_dead_letter(order))
-      .member("waiting_for", waiting_for(order, progress, retry.has_value()));
-  const auto stage = domain::stage_of(order.status);
+      .member("waiting_for",
+              failed != nullptr ? "webhook" : waiting_for(order, progress, retry.has_value()));
+  const auto stage =
+      failed != nullptr ? domain::Stage::notification : domain::stage_of(order.status);
   if (stage) {
     writer.member("stage", domain::to_string(*stage));
   } else {
@@ -240,8 +260,9 @@ std::string why_body(const domain::Order& order, const pipeline::Progress& progr
   const bool trying = !ended && !domain::is_open_dead_letter(order);
   const auto failures =
       static_cast<std::int32_t>(order.status == domain::Status::cancelling ? progress.failures : 0);
-  writer.member("attempt", std::max(order.attempts, failures) + (trying ? 1 : 0));
-  append_reason("last_error", order.last_error, writer);
+  const std::int32_t attempt = std::max(order.attempts, failures) + (trying ? 1 : 0);
+  writer.member("attempt", failed != nullptr ? failed->attempt + 1 : attempt);
+  append_reason("last_error", failed != nullptr ? failed->reason : order.last_error, writer);
   append_time("next_retry_at", retry, writer);
   writer.member("in_flight", progress.in_flight);
   writer.key("effect");

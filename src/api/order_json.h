@@ -43,8 +43,9 @@ std::string events_body(const ports::StoredOrder& stored);
 /// {order_id, status, waiting_for, stage, since, attempt, last_error, next_retry_at, effect,
 /// in_flight, unanswered, peer}; waiting_for is nothing, redrive-or-discard, gateway, fulfiller
 /// (both also while the stage is paused because its peer is away), another-process, retry, bound,
-/// careful-run or turn; peer is null or {trouble, detail, away_since}.
-std::string why_body(const domain::Order& order, const pipeline::Progress& progress,
+/// careful-run, turn or webhook (the order has ended; its tenant's endpoint is tried again); peer
+/// is null or {trouble, detail, away_since}.
+std::string why_body(const ports::StoredOrder& stored, const pipeline::Progress& progress,
                      domain::Instant now);
 
 /// Since when the order is in its present status.

@@ -104,18 +104,18 @@ Finish get_why(const Reads& reads, const ReadCall& call) {
   if (auto problem = refuse_query(call.query)) return answer_with(*std::move(problem));
   auto stored = find_order(reads, call);
   if (!stored) return answer_with(stored.error());
-  return [&context = reads.context, order = std::move(stored->order)](Reply reply) mutable {
-    const domain::OrderId id = order.id;
-    const auto stage = domain::stage_of(order.status);
-    domain::TenantId tenant = order.tenant;
+  return [&context = reads.context, stored = *std::move(stored)](Reply reply) mutable {
+    const domain::OrderId id = stored.order.id;
+    const auto stage = domain::stage_of(stored.order.status);
+    domain::TenantId tenant = stored.order.tenant;
     context.parts.intake.submit(pipeline::AskProgress{
         .order = id,
         .done =
-            [&context, order = std::move(order),
+            [&context, stored = std::move(stored),
              reply = std::move(reply)](const pipeline::Progress& progress) mutable {
               reply.answer([&] {
                 const domain::Instant now = context.parts.clock.now().wall;
-                return json_response(200, why_body(order, progress, now));
+                return json_response(200, why_body(stored, progress, now));
               });
             },
         .stage = stage,

@@ -3,6 +3,7 @@
 
 #include "api/api_fixture.h"
 #include "api/cursor.h"
+#include "domain/retry.h"
 
 namespace penstock::api {
 namespace {
@@ -301,6 +302,27 @@ TEST(CursorTest, EveryChangedCharacterIsNoticed) {
     EXPECT_EQ(decode_order_cursor(CursorList::orders, changed), std::nullopt) << at;
     EXPECT_EQ(decode_order_cursor(CursorList::orders, cursor.substr(0, at)), std::nullopt) << at;
   }
+}
+
+TEST_F(OrdersTest, WhyTellsOfAWebhookThatIsTriedAgain) {
+  domain::Order order = placed_order();
+  order.status = domain::Status::fulfilled;
+  ports::StoredOrder stored{.order = order, .receipt = {}, .deliveries = {}};
+  stored.deliveries.push_back({.at = kNow});
+  reader_.replace(stored);
+  EXPECT_EQ(get(path(1, "/why")).member("waiting_for"), "nothing");
+  stored.deliveries.push_back(
+      {.at = kNow, .attempt = 1, .reason = domain::Reason::delivery_failed});
+  reader_.replace(stored);
+  const Answer answer = get(path(1, "/why"));
+  EXPECT_EQ(answer.member("waiting_for"), "webhook");
+  EXPECT_EQ(answer.member("stage"), "notification");
+  EXPECT_EQ(answer.member("attempt"), "2");
+  EXPECT_EQ(answer.member("last_error"), "delivery-failed");
+  EXPECT_EQ(answer.member("next_retry_at"), domain::to_rfc3339(kNow + *domain::webhook_pause(2)));
+  stored.deliveries.push_back({.at = kNow, .attempt = 2, .reason = domain::Reason::delivered});
+  reader_.replace(stored);
+  EXPECT_EQ(get(path(1, "/why")).member("waiting_for"), "nothing");
 }
 
 }  // namespace
