@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -137,6 +139,35 @@ TEST_F(OperatorBodyTest, EachActAndItsOutcomeIsLogged) {
   EXPECT_GE(log_.lines("not-a-dead-letter"), 1U);
 }
 
+TEST_F(OperatorBodyTest, AnActWhoseOutcomeNobodyKnowsIsLoggedAsThat) {
+  intake_.refusal = pipeline::Refusal::abandoned;
+  EXPECT_EQ(post("/dead-letters/redrive", R"({"all":true})").status, 0);
+  EXPECT_EQ(put("/inventory/P", R"({"on_hand":3})").status, 0);
+  EXPECT_EQ(put("/tenants/acme", R"({"burst":3})").status, 0);
+  EXPECT_EQ(log_.lines("outcome-unknown"), 3U);
+}
+
+TEST_F(OperatorBodyTest, AChangeThatTheStoreKeepsWaitingIsRefusedAndNotMadeLater) {
+  Gate gate;
+  std::atomic<bool> hangs{true};
+  reader_.before_read = [&] {
+    if (hangs) gate.pass();
+  };
+  ApiOptions options;
+  options.reads.deadline = std::chrono::milliseconds(20);
+  options.reads.sweep = std::chrono::milliseconds(5);
+  serve(options);
+  const Answer late = put("/tenants/acme", R"({"burst":3})");
+  EXPECT_EQ(late.status, 503);
+  EXPECT_EQ(late.header("Retry-After"), "1");
+  hangs = false;
+  gate.open();
+  server_.reset();
+  api_.reset();  // the job has ended
+  EXPECT_EQ(intake_.submitted(), 0U);
+  EXPECT_EQ(log_.details("burst"), 1U) << "it is in the operators' log";
+}
+
 TEST_F(OperatorBodyTest, AContractKeepsWhatAPutDoesNotName) {
   ASSERT_EQ(put("/tenants/acme", R"({"rate_per_second":9,"burst":10,"guarantee_per_second":2,
                                      "weight":3,"webhook":)" +
@@ -188,6 +219,15 @@ TEST_F(OperatorBodyTest, AChangeIsMadeToWhatIsInForceHoweverOftenOthersChangeIt)
   ASSERT_EQ(put("/tenants/acme", R"({"weight":7})").status, 200);
   EXPECT_EQ(intake_.contract.value().weight, 7);
   EXPECT_EQ(intake_.contract.value().bucket.burst, 100) << "what others changed stays";
+}
+
+TEST_F(OperatorBodyTest, AContractThatNeverHoldsStillIsAPassingRefusal) {
+  intake_.reader_contract = [] { return std::optional<domain::Contract>(); };
+  const Answer answer = put("/tenants/acme", R"({"weight":7})");
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.member("code"), "temporarily-reduced-capacity");
+  EXPECT_EQ(intake_.submitted(), 10U) << "it is tried as often as that";
+  EXPECT_EQ(log_.details("weight"), 1U) << "one act, however often it was tried";
 }
 
 TEST_F(OperatorBodyTest, IfMatchStoresOnlyOverTheContractThatWasRead) {

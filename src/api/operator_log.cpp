@@ -33,7 +33,7 @@ bool OperatorLog::is_due() {
 
 ActUnderWay::~ActUnderWay() {
   try {
-    end(kUnknown);
+    end(is_waiting_ ? domain::to_string(domain::ErrorCode::reduced_capacity) : kUnknown);
   } catch (...) {  // lack of memory: the line is lost
   }
 }

@@ -47,8 +47,8 @@ class OperatorLog {
   std::atomic<std::int64_t> lines_{0};
 };
 
-/// An act on its way, written to the log once: when its outcome is known, or as "outcome-unknown"
-/// when it is dropped without one, as where the server ends. Movable; one thread at a time.
+/// An act on its way, written to the log once: when its outcome is known, or when it is dropped
+/// without one, as where the server ends. Movable; one thread at a time.
 class ActUnderWay {
  public:
   /// Borrows `log`.
@@ -58,10 +58,16 @@ class ActUnderWay {
   ActUnderWay(ActUnderWay&& other) noexcept
       : log_(std::exchange(other.log_, nullptr)),
         act_(std::move(other.act_)),
-        sampling_(other.sampling_) {}
+        sampling_(other.sampling_),
+        is_waiting_(other.is_waiting_) {}
   ActUnderWay& operator=(ActUnderWay&&) = delete;
   ~ActUnderWay();
 
+  /// Waits in the api, so that nothing was done where it is dropped: it is then written with the
+  /// code of the pool's refusals.
+  void waits() { is_waiting_ = true; }
+  /// Has been handed to the pipeline, as it is from the start: dropped, its outcome is unknown.
+  void handed_over() { is_waiting_ = false; }
   /// Whose it turned out to be.
   void of(domain::TenantId tenant) { act_.tenant = std::move(tenant); }
   /// It was carried out; `more` goes behind the detail.
@@ -76,6 +82,7 @@ class ActUnderWay {
   OperatorLog* log_;  ///< null: moved away, or written already
   OperatorAct act_;
   OperatorLog::Sampling sampling_;
+  bool is_waiting_ = false;
 };
 
 /// "open", "admin" or "tenant".

@@ -72,6 +72,7 @@ void put_again(Context& context, PutTenant put, Reply reply);
 void store_contract(Context& context, PutTenant put, domain::Contract present,
                     domain::Contract wanted, Reply reply) {
   net::HttpResponse answer = contract_response(put.tenant, wanted);
+  put.act.handed_over();
   pipeline::PutContract request{.tenant = put.tenant,
                                 .contract = std::move(wanted),
                                 .done = {},
@@ -108,6 +109,7 @@ Finish change_contract(const Reads& reads, PutTenant put) {
 }
 
 ReadPool::ReadWork job_of(Context& context, PutTenant put) {
+  put.act.waits();
   return [&context, put = std::move(put)](const ports::OrderReader& reader) mutable {
     return change_contract({.reader = reader, .context = context}, std::move(put));
   };

@@ -156,6 +156,8 @@ TEST_F(WebhookNotifierTest, TheStatusCountsHoweverLongTheBodyIs) {
   for (const std::size_t bytes : {20'000U, 1'000'000U}) {
     HttpSink talkative(200, std::string(bytes, 'x'));
     EXPECT_EQ(send(request_to(talkative.url())), NotificationOutcome::delivered) << bytes;
+    HttpSink gone(410, std::string(bytes, 'x'));
+    EXPECT_EQ(send(request_to(gone.url())), NotificationOutcome::gone) << bytes;
     HttpSink failing(500, std::string(bytes, 'x'));
     EXPECT_EQ(send(request_to(failing.url())), NotificationOutcome::failed) << bytes;
   }
