@@ -7,6 +7,7 @@ import random
 import harness
 from harness import Ground, expect, order_body
 from raw import RawConnection, exchange, post
+from webhooks import SECRET
 
 HEAD = b"POST /orders HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -315,6 +316,7 @@ class BadInput(harness.ProgramTest):
         for value in (-1, 10**13, "5", 1.5, None, True, [], 10**30):
             refused("PUT", "/inventory/guarded", {"on_hand": value})
             refused("POST", "/inventory/guarded/restock", {"quantity": value})
+        refused("PUT", "/inventory/guarded", {"on_hand": 5, "tenantid": "a"})
         refused("PUT", "/inventory/guarded", {})
         refused("PUT", "/inventory/guarded", [])
         refused("POST", "/inventory/guarded/restock", {"quantity": 0})
@@ -324,14 +326,17 @@ class BadInput(harness.ProgramTest):
                        {"burst": -5}, {"burst": 10**12}, {"burst": 1.5}, {"burst": None},
                        {"guarantee_per_second": 11}, {"guarantee_per_second": -1},
                        {"weight": 0}, {"weight": 1001}, {"webhook": {"url": "https://a.example/"}},
-                       {"webhook": {"url": "ftp://a/", "secret": "s"}},
-                       {"webhook": {"url": "no url", "secret": "s"}},
+                       {"webhook": {"url": "ftp://a/", "secret": SECRET}},
+                       {"webhook": {"url": "no url", "secret": SECRET}},
+                       {"webhook": {"url": "http://127.0.0.1/", "secret": SECRET}},
                        {"webhook": {"url": "https://a.example/", "secret": ""}},
-                       {"webhook": "https://a.example/"}):
+                       {"webhook": {"url": "https://a.example/", "secret": "bare text"}},
+                       {"webhook": "https://a.example/"}, {"wieght": 2}):
             refused("PUT", "/tenants/attempted", {**good, **change}, "invalid-contract")
         for body in ({"order_ids": ["x"]}, {"order_ids": "x"}, {"stage": "nowhere"},
                      {"error": "nonsense"}, {"tenant_id": "a b"}, {"rate_per_second": 0},
-                     {"order_ids": [], "stage": "payment"}):
+                     {"order_ids": [], "stage": "payment"}, {}, {"eror": "declined"},
+                     {"order_ids": None}, {"order_ids": []}, {"all": False}):
             refused("POST", "/dead-letters/redrive", body)
 
     def test_a_head_that_is_too_large_is_431(self):

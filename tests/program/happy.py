@@ -1,5 +1,6 @@
 """What the API promises about orders that go well, and about those that do not."""
 
+import concurrent.futures
 import json
 import re
 import subprocess
@@ -436,6 +437,34 @@ class Orders(harness.ProgramTest):
         self.assertIn("with-contract", [t["tenant_id"] for t in tenants])
         names = [t["tenant_id"] for t in tenants]
         self.assertEqual(len(names), len(set(names)))
+
+    def test_a_contract_keeps_what_a_put_does_not_name(self):
+        path = "/tenants/merged"
+        hook = {"url": "https://example.com/hook", "secret": SECRET}
+        before = expect(self.client.put(path, {"rate_per_second": 12, "burst": 40, "weight": 2,
+                                               "webhook": hook}), 200).json()
+        tag = {"If-Match": expect(self.client.get(path), 200).headers["etag"]}
+        told = expect(self.client.put(path, {"rate_per_second": 20}, headers=tag), 200).json()
+        self.assertEqual(told, {**before, "rate_per_second": 20})
+        expect(self.client.put(path, {"burst": 1}, headers=tag), 412, "precondition-failed")
+        told = expect(self.client.put(path, {"webhook": None, "weight": None}), 200).json()
+        self.assertEqual(told, {**before, "rate_per_second": 20, "webhook": None, "weight": 1})
+
+    def test_changes_of_a_contract_that_meet_are_all_made(self):
+        changes = [{"rate_per_second": 30}, {"burst": 50}, {"weight": 5},
+                   {"guarantee_per_second": 4}]
+
+        def change(wanted):
+            client = self.server.client()
+            try:
+                expect(client.put("/tenants/contended", wanted), 200)
+            finally:
+                client.close()
+        with concurrent.futures.ThreadPoolExecutor(len(changes)) as pool:
+            list(pool.map(change, changes))
+        told = expect(self.client.get("/tenants/contended"), 200).json()
+        for wanted in changes:
+            self.assertEqual(told | wanted, told)
 
     def test_owed_and_unresolved_money_is_listed(self):
         for path, member in (("/owed-refunds", "owed_refunds"),
