@@ -165,7 +165,8 @@ LaneCounts ReadPool::counts(Lane lane) const {
   return counts;
 }
 
-void ReadPool::post(Lane lane, const JobShare& share, std::shared_ptr<Task> task, bool promised) {
+void ReadPool::post(Lane lane, const JobShare& share, const std::shared_ptr<Task>& task,
+                    bool promised) {
   LaneState& state = *lanes_.at(static_cast<std::size_t>(lane));
   bool taken = true;
   {

@@ -103,7 +103,7 @@ class ReadPool {
   struct Task;
   struct LaneState;
 
-  void post(Lane lane, const JobShare& share, std::shared_ptr<Task> task, bool promised);
+  void post(Lane lane, const JobShare& share, const std::shared_ptr<Task>& task, bool promised);
   void serve(LaneState& lane);
   void work_off(LaneState& lane, Task& task);
   void watch();

@@ -1,7 +1,7 @@
 #include "main/store_factory.h"
 
-#include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -78,7 +78,7 @@ bool keep_private(const std::string& directory, const std::vector<std::string>& 
                 "the user of this process must own the data directory",
                 {{"path", made.error().file.native()},
                  {"code", domain::to_string(domain::ErrorCode::store_inaccessible)},
-                 {"detail", std::strerror(made.error().error)}});
+                 {"detail", std::generic_category().message(made.error().error)}});
       return false;
     }
     narrowed += *made;

@@ -70,6 +70,7 @@ std::vector<Host> hosts_of(const ParsedUrl& url) {
     return list.size() == 1 ? list.front() : list[place];
   };
   std::vector<Host> all;
+  all.reserve(count);
   for (std::size_t place = 0; place < count; ++place) {
     all.push_back(
         {.host = at(hosts, place), .hostaddr = at(addresses, place), .port = at(ports, place)});

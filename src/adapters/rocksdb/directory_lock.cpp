@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -131,12 +131,13 @@ Done try_writing(int directory, const std::string& path) {
 
 OpenError access_error(std::string what, int error) {
   return {code_of(error),
-          fmt::format("{}: {} (errno {}){}", what, std::strerror(error), error, advice_for(error))};
+          fmt::format("{}: {} (errno {}){}", what, std::generic_category().message(error), error,
+                      advice_for(error))};
 }
 
 OpenError access_error(std::string message) {
   for (const int error : kAccessErrors) {
-    if (message.ends_with(std::strerror(error))) {
+    if (message.ends_with(std::generic_category().message(error))) {
       return {code_of(error), message + std::string(advice_for(error))};
     }
   }

@@ -51,8 +51,9 @@ class WatchedFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
 class WatchedFileSystem final : public rocksdb::FileSystemWrapper {
  public:
-  WatchedFileSystem(std::shared_ptr<rocksdb::FileSystem> base, std::shared_ptr<SyncedFiles> files)
-      : FileSystemWrapper(std::move(base)), files_(std::move(files)) {}
+  WatchedFileSystem(const std::shared_ptr<rocksdb::FileSystem>& base,
+                    std::shared_ptr<SyncedFiles> files)
+      : FileSystemWrapper(base), files_(std::move(files)) {}
 
   static const char* kClassName() { return "penstock.WatchedFileSystem"; }
   const char* Name() const override { return kClassName(); }
