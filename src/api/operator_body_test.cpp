@@ -166,6 +166,7 @@ TEST_F(OperatorBodyTest, AChangeThatTheStoreKeepsWaitingIsRefusedAndNotMadeLater
   api_.reset();  // the job has ended
   EXPECT_EQ(intake_.submitted(), 0U);
   EXPECT_EQ(log_.details("burst"), 1U) << "it is in the operators' log";
+  EXPECT_EQ(log_.lines("outcome-unknown"), 0U) << "nothing was done";
 }
 
 TEST_F(OperatorBodyTest, AContractKeepsWhatAPutDoesNotName) {
