@@ -94,7 +94,7 @@ ExitCode run_supervised(const std::function<ExitCode()>& work) {
     if (::getppid() != parent) ::_exit(EXIT_FAILURE);
     // One thread still, and the directory is the other process's.
     ::setenv("TMPDIR", directory->path().c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
-    static_cast<void>(directory.release());
+    static_cast<void>(directory.release());            // NOLINT(bugprone-unused-return-value)
     return work();
   }
   int const code = supervise(worker, watched);

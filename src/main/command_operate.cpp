@@ -64,6 +64,7 @@ void add_filter(CLI::App* verb, cli::DeadLetterFilter& filter) {
 /// A new webhook's secret may stand in the environment, where no list of processes shows it.
 /// Without a URL it is not used, so that a variable that is set does not change a secret unasked.
 cli::TenantContract with_secret(cli::TenantContract contract) {
+  // One thread still. NOLINTNEXTLINE(concurrency-mt-unsafe)
   const char* const secret = std::getenv("PENSTOCK_WEBHOOK_SECRET");
   if (secret != nullptr && contract.webhook_secret.empty() && !contract.webhook_url.empty()) {
     contract.webhook_secret = secret;

@@ -25,7 +25,7 @@ RawConnection::RawConnection(std::uint16_t port, const char* from)
   sockaddr_in own{};
   own.sin_family = AF_INET;
   inet_pton(AF_INET, from, &own.sin_addr);
-  bind(descriptor_, reinterpret_cast<const sockaddr*>(&own), sizeof(own));
+  ended_ = bind(descriptor_, reinterpret_cast<const sockaddr*>(&own), sizeof(own)) != 0;
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
