@@ -238,7 +238,7 @@ class Shown(harness.ProgramTest):
         bodies = [order_body("PLENTY", quantity=2, metadata={"note": "\u00e4 \u2603 ''"}),
                   order_body("PLENTY", method="pm_decline"), order_body("SCARCE", quantity=2),
                   order_body("PLENTY", tenant_id="told"), order_body("PLENTY", tenant_id="slow"),
-                  order_body("PLENTY", tenant_id="slow"), order_body("PLENTY", method="pm_fail")]
+                  order_body("PLENTY", tenant_id="slow"), order_body("PLENTY", method="pm_reject")]
         placed = [client.place(body, headers={"Idempotency-Key": f"key-{number}"})
                   for number, body in enumerate(bodies)]
         ids = [reply.json()["order_id"] for reply in placed]
