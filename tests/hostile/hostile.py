@@ -1,12 +1,12 @@
-"""Hostile neighbours: a greedy or malicious client or tenant against each room that all share, while a
-good tenant places orders and the probes are asked.
+"""Hostile neighbours: a greedy or malicious client or tenant against each room that all share,
+while a good tenant places orders and the probes are asked.
 
 usage: hostile.py PENSTOCK [Hostile.test_ROOM ...]
 
-While it goes on, and after it: /healthz is 200 and answers; the good tenant's orders are accepted and
-end; the memory of the program stays below RSS_BOUND. After it the program is as before: the good
-tenant's orders end again, and what was accepted of the hostile one ends or is bounded. Latencies are
-printed as figures, never judged.
+While it goes on, and after it: /healthz is 200 and answers; the good tenant's orders are accepted
+and end; the memory of the program stays below RSS_BOUND. After it the program is as before: the
+good tenant's orders end again, and what was accepted of the hostile one ends or is bounded.
+Latencies are printed as figures, never judged.
 """
 
 import contextlib

@@ -33,7 +33,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class FaultyPeer:
-    """Listens on a loopback port and relays to `target`, (host, port) or the path of a unix socket."""
+    """Listens on a loopback port and relays to `target`: (host, port) or a unix socket's path."""
 
     def __init__(self, target, garbage=HTML):
         self.target = target

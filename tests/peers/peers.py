@@ -1,5 +1,5 @@
-"""A peer that goes wrong in every way, at every moment: each peer of the program stands behind a relay
-that freezes, drips, answers late, answers something else, cuts answers off, resets or refuses.
+"""A peer that goes wrong in every way, at every moment: each peer of the program stands behind a
+relay that freezes, drips, answers late, answers something else, cuts off, resets or refuses.
 
 usage: peers.py PENSTOCK PEER [WAY ...]      PEER: gateway, fulfiller, webhooks or database
 
@@ -187,6 +187,14 @@ class PeerGoesWrong(harness.ProgramTest):
             wait_until(lambda: self.named(server) or not server.running(), "it tells of the peer")
             self.assertTrue(self.named(server), server.log())
         self.kind.relay.set("well")
+
+        def up_or_ended():
+            if not server.running():
+                return True
+            with contextlib.suppress(AssertionError):  # it ends before it tells its address
+                return self.probe(server, "/readyz") == 200
+            return False
+        wait_until(up_or_ended, "it is ready, or has ended")
         if not server.running():
             self.assertEqual(server.wait(), 1)
             server = self.server()
