@@ -239,9 +239,11 @@ class Server {
             .version = std::string(kVersion),
             .surface = options_.role == Role::worker ? api::Surface::probes : api::Surface::whole,
             .reads = {.read_threads = options_.read_threads},
-            .webhook_reach = options_.webhook_reach == WebhookReach::any
-                                 ? api::WebhookReach::any
-                                 : api::WebhookReach::public_only});
+            // Where other processes deliver, they know what they may reach.
+            .webhook_reach =
+                options_.webhook_reach == WebhookReach::any || !options_.stages.notification
+                    ? api::WebhookReach::any
+                    : api::WebhookReach::public_only});
     http_ = std::make_unique<net::HttpServer>(http_options(options_, wanted, log_));
     auto const started = http_->start([this](net::HttpRequest&& request, net::Responder responder) {
       api_->handle(std::move(request), std::move(responder));

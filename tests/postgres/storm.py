@@ -39,8 +39,7 @@ class SharedStorm(crash.Storm):
         self.plans = {
             "second": lambda: harness.Server(
                 ground, "--store", self.url, "--node", "second", "--stages",
-                "ingest,inventory,payment,fulfillment", "--webhook-allow-private", *gateway,
-                *QUICK, data="second"),
+                "ingest,inventory,payment,fulfillment", *gateway, *QUICK, data="second"),
             "inventory": lambda: self._worker("inventory", "inventory"),
             "payment-1": lambda: self._worker("payment-1", "payment", *gateway),
             "payment-2": lambda: self._worker("payment-2", "payment,fulfillment", *gateway),
