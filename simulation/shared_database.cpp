@@ -9,7 +9,8 @@
 namespace penstock::simulation {
 namespace {
 
-constexpr domain::Instant kEndOfTime{std::numeric_limits<std::int64_t>::max()};
+/// Later than anything is due; a little more can still be added to it.
+constexpr domain::Instant kEndOfTime{std::numeric_limits<std::int64_t>::max() / 2};
 
 bool landed(const ports::CommitResult& result) {
   return result.outcome == ports::CommitOutcome::committed ||

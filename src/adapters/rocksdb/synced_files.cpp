@@ -55,8 +55,7 @@ class WatchedFileSystem final : public rocksdb::FileSystemWrapper {
                     std::shared_ptr<SyncedFiles> files)
       : FileSystemWrapper(base), files_(std::move(files)) {}
 
-  static const char* kClassName() { return "penstock.WatchedFileSystem"; }
-  const char* Name() const override { return kClassName(); }
+  const char* Name() const override { return "penstock.WatchedFileSystem"; }
 
   IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* file,
