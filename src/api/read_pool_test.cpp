@@ -1,3 +1,4 @@
+#include <atomic>
 #include <memory>
 #include <new>
 #include <set>
@@ -223,7 +224,7 @@ TEST_F(ReadPoolTest, AReadThatThrowsIsRefusedAndTheServerGoesOn) {
 }
 
 TEST_F(ReadPoolTest, AnIntakeThatThrowsClosesTheConnectionAndTheServerGoesOn) {
-  bool fails = true;
+  std::atomic<bool> fails{true};
   intake_.on_submit = [&](const pipeline::Request&) {
     if (fails) throw std::bad_alloc();
   };
