@@ -74,7 +74,7 @@ void FakeIntake::answer(pipeline::CancelOrder& request) {
 void FakeIntake::answer(pipeline::WaitForEnd& request) {
   wait_until = request.until;
   if (before_end_of_wait) before_end_of_wait();
-  request.done({});
+  request.done(ended);
 }
 
 void FakeIntake::answer(pipeline::SetStock& request) {

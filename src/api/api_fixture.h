@@ -54,6 +54,8 @@ class FakeIntake : public pipeline::Intake {
   pipeline::Statistics statistics;
   std::vector<pipeline::Unresolved> unresolved;
   std::function<void()> before_end_of_wait;
+  /// What a wait is answered with.
+  std::shared_ptr<const domain::Order> ended;
   /// Called with each request, before it is answered. Set before the first one.
   std::function<void(const pipeline::Request&)> on_submit;
   std::function<void()> before_put_contract;

@@ -47,6 +47,12 @@ std::optional<std::string> unquote(std::string_view text) {
   return content;
 }
 
+template <typename Number>
+void append_number(Number number, std::string& out) {
+  const fmt::format_int digits(number);
+  out.append(digits.data(), digits.size());
+}
+
 /// One line a fact. Names, currencies and payment methods hold no line end; metadata is quoted.
 void append_understood(const domain::Order& order, std::string& out) {
   for (const std::string_view fact :
@@ -58,9 +64,9 @@ void append_understood(const domain::Order& order, std::string& out) {
   for (const domain::Item& item : order.items) {
     out += item.product.str();
     out += ' ';
-    out += fmt::format_int(item.quantity).c_str();
+    append_number(item.quantity, out);
     out += ' ';
-    out += fmt::format_int(item.price_minor).c_str();
+    append_number(item.price_minor, out);
     out += '\n';
   }
   std::vector<std::pair<std::string_view, std::string_view>> pairs(order.metadata.begin(),
@@ -80,7 +86,7 @@ void append_unknown(net::JsonView body, std::string& out) {
                              std::string_view place, std::size_t index) {
     const std::size_t before = out.size();
     out += place;
-    out += fmt::format_int(index).c_str();
+    append_number(index, out);
     if (!net::canonical_rest(object, known, out)) out.resize(before);
   };
   append(body, kOrderMembers, "order", 0);

@@ -26,7 +26,9 @@ std::string_view without_port(std::string_view authority) {
 
 bool is_local(std::string_view authority) {
   const std::string_view host = without_port(authority);
-  if (net::equals_ignoring_case(host, "localhost") || host == "[::1]") return true;
+  if (host == "127.0.0.1" || net::equals_ignoring_case(host, "localhost") || host == "[::1]") {
+    return true;
+  }
   in_addr address{};
   // Four decimal numbers and nothing else: "127.1" and "127.0.0.1.example" are no addresses.
   return ::inet_pton(AF_INET, std::string(host).c_str(), &address) == 1 &&

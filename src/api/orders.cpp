@@ -1,3 +1,4 @@
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,7 +21,7 @@ std::optional<domain::Duration> parse_wait(std::string_view text) {
   return domain::Duration::milliseconds(*milliseconds);
 }
 
-/// After a wait: the order as it is now stored.
+/// After a wait that did not bring the order: as it is now stored.
 Finish answer_with_order(const ports::OrderReader& reader, const domain::OrderId& id) {
   const auto found = reader.find(id);
   if (!found) return answer_with(problem_of(found.error()));
@@ -41,7 +42,8 @@ void wait_for_end(Context& context, Wait wait, Reply reply) {
       .order = id,
       .until = wait.until,
       .done = [&context, id, place = std::move(wait.place), share = std::move(wait.share),
-               reply = std::move(reply)](std::monostate) mutable {
+               reply = std::move(reply)](const std::shared_ptr<const domain::Order>& ended) mutable {
+        if (ended) return reply.answer([&] { return json_response(200, order_body(*ended)); });
         // Bounded by the places: whoever was let in to wait is answered.
         context.pool.read_promised(
             Lane::reads, share, std::move(reply),

@@ -93,6 +93,15 @@ TEST_F(OrdersTest, WaitingAnswersWithTheOrderAsItIsAtTheEnd) {
   EXPECT_EQ(intake_.wait_until.value(), kNow + domain::Duration::milliseconds(2'500));
 }
 
+TEST_F(OrdersTest, AnOrderThatEndedWhileItWasWaitedForIsNotReadAgain) {
+  store(placed_order());
+  intake_.ended = std::make_shared<const domain::Order>(fulfilled_order());
+  const Answer answer = get(path(1, "?wait=2.5"));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.member("status"), "fulfilled") << "the store still has it as placed";
+  EXPECT_EQ(answer.member("order_id"), order_id().str());
+}
+
 TEST_F(OrdersTest, ATerminalOrderOrAWaitOfZeroIsAnsweredAtOnce) {
   store(fulfilled_order());
   EXPECT_EQ(get(path(1, "?wait=30")).member("status"), "fulfilled");

@@ -77,6 +77,9 @@ struct ReadPool::LaneState {
   std::condition_variable wake;
   FairJobs<std::shared_ptr<Task>> jobs;    ///< guarded by `mutex`, as what follows
   std::list<std::shared_ptr<Task>> alive;  ///< waiting and running, the earliest deadline first
+  /// A thread was woken and has not looked yet. It takes a job and wakes the next thread where
+  /// there is more, so that a burst costs one wake and not one a job.
+  bool is_waking = false;
   bool stopping = false;
   bool told_stuck = false;  ///< the watching thread's own
   std::atomic<std::uint64_t> done{0};
@@ -169,6 +172,7 @@ void ReadPool::post(Lane lane, const JobShare& share, const std::shared_ptr<Task
                     bool promised) {
   LaneState& state = *lanes_.at(static_cast<std::size_t>(lane));
   bool taken = true;
+  bool wakes = false;
   {
     const std::lock_guard lock(state.mutex);
     std::shared_ptr<Task> job = task;
@@ -177,14 +181,17 @@ void ReadPool::post(Lane lane, const JobShare& share, const std::shared_ptr<Task
     } else {
       taken = state.jobs.push(share, std::move(job));
     }
-    if (taken) task->place = state.alive.insert(state.alive.end(), task);
+    if (taken) {
+      task->place = state.alive.insert(state.alive.end(), task);
+      wakes = !std::exchange(state.is_waking, true);
+    }
   }
   if (!taken) {
     ++state.refused;
     task->take_reply()->refuse(refusal(kFull));
     return;
   }
-  state.wake.notify_one();
+  if (wakes) state.wake.notify_one();
   if (watch_sleeps_.exchange(false)) {
     // Between its look and its sleep the watching thread holds the mutex.
     {
@@ -197,17 +204,21 @@ void ReadPool::post(Lane lane, const JobShare& share, const std::shared_ptr<Task
 void ReadPool::serve(LaneState& lane) {
   std::unique_lock lock(lane.mutex);
   for (;;) {
-    lane.wake.wait(lock, [&] { return lane.stopping || lane.jobs.has_next(); });
+    while (!lane.stopping && !lane.jobs.has_next()) {
+      lane.is_waking = false;
+      lane.wake.wait(lock);
+    }
     if (lane.stopping) return;
     auto started = lane.jobs.start();
     started->job->running = true;
+    lane.is_waking = lane.jobs.has_next();
+    const bool wakes = lane.is_waking;
     lock.unlock();
+    if (wakes) lane.wake.notify_one();
     work_off(lane, *started->job);
     lock.lock();
     lane.alive.erase(started->job->place);
     lane.jobs.finish(started->owner);
-    // The owner may have waited for this end alone, and another thread may be free for it.
-    if (lane.jobs.has_next()) lane.wake.notify_one();
     lock.unlock();
     started.reset();
     lock.lock();
@@ -237,18 +248,16 @@ void ReadPool::work_off(LaneState& lane, Task& task) {
 void ReadPool::watch() {
   std::unique_lock lock(watch_mutex_);
   while (!stopping_) {
-    lock.unlock();
     // Set before looking, so that what is posted after the look wakes this thread.
     watch_sleeps_ = true;
+    lock.unlock();
     bool any = false;
     for (const auto& lane : lanes_) any = sweep(*lane) || any;
     lock.lock();
-    if (any) {
-      watch_sleeps_ = false;
-      watch_wake_.wait_for(lock, options_.sweep, [this] { return stopping_; });
-    } else {
-      watch_wake_.wait(lock, [this] { return stopping_ || !watch_sleeps_.load(); });
-    }
+    if (!any) watch_wake_.wait(lock, [this] { return stopping_ || !watch_sleeps_.load(); });
+    // What has just been posted is not late yet: one look a sweep, however many jobs come and go.
+    watch_sleeps_ = false;
+    watch_wake_.wait_for(lock, options_.sweep, [this] { return stopping_; });
   }
 }
 

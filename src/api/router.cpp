@@ -66,7 +66,7 @@ JobShare share_of(const Route& route, const Caller& caller, const std::string& a
 }
 
 /// An exception closes the connection without an answer: the request may have been handed on.
-void read_in_place(Context& context, Handler handler, Call call) {
+void read_in_place(Context& context, Handler handler, Call&& call) {
   try {
     handler(context, std::move(call));
   } catch (const std::exception& error) {
@@ -77,7 +77,7 @@ void read_in_place(Context& context, Handler handler, Call call) {
 }
 
 /// Parsing and checking a large body takes longer than an I/O thread has.
-void read_body_in_pool(Context& context, const Route& route, Handler handler, Call call) {
+void read_body_in_pool(Context& context, const Route& route, Handler handler, Call&& call) {
   const JobShare share = share_of(route, call.caller, call.request.peer_address, "");
   Reply reply = std::move(call.reply);
   auto rest = std::make_unique<Call>(std::move(call));

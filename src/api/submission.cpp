@@ -26,7 +26,8 @@ void read_items(ObjectReader& order, pipeline::Draft& draft, std::vector<FieldPr
   for (const net::JsonView value : items->items()) {
     if (draft.items.size() == kItemsRead) return;
     pointer.assign("/items/");
-    pointer += fmt::format_int(draft.items.size()).c_str();
+    const fmt::format_int index(draft.items.size());
+    pointer.append(index.data(), index.size());
     pipeline::DraftItem& item = draft.items.emplace_back();
     if (!value.is_object()) {
       errors.push_back({pointer, "wrong-type"});

@@ -140,7 +140,7 @@ TEST_F(PipelineThreadTest, an_order_handed_in_runs_through_to_fulfilled_by_itsel
   place(thread_);
   answers_.wait_for(1);
   ASSERT_EQ(placed_[0].outcome, pipeline::PlaceOutcome::accepted);
-  std::vector<std::monostate> ended;
+  std::vector<std::shared_ptr<const domain::Order>> ended;
   thread_.submit(pipeline::WaitForEnd{.order = placed_[0].order->id,
                                       .until = clock_.now().wall + domain::Duration::seconds(100),
                                       .done = answers_.taker(ended)});

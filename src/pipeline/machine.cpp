@@ -25,7 +25,7 @@ Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
       commits_(parts.store, options.max_batch),
       steps_(
           parts, options_, commits_, meter_, [this](const Landing& landing) { landed(landing); },
-          now),
+          [this](const domain::OrderId& order) { return waiters_.wait_for(order); }, now),
       notification_(parts, options_, commits_, meter_) {
   options_.saga.fulfillment =
       parts.fulfiller == nullptr ? domain::FulfillmentMode::accepts : domain::FulfillmentMode::hook;
@@ -82,7 +82,7 @@ void Pipeline::Machine::look_for_ends(Now now) {
   looked_for_ends_ = now.wall;
   const auto ended = parts_.reader.ended(waiters_.next_of_round(kMaxEndsLooked));
   if (!ended) return;  // the next look may tell; each waiter has its own end
-  for (const domain::OrderId& order : *ended) waiters_.ended(order);
+  for (const domain::OrderId& order : *ended) waiters_.ended(order, nullptr);
 }
 
 std::optional<Instant> Pipeline::Machine::next_due(Now now) const {
@@ -110,7 +110,7 @@ bool Pipeline::Machine::idle() const {
 
 void Pipeline::Machine::landed(const Landing& landing) {
   meter_.landed(landing);
-  if (domain::is_terminal(landing.status)) waiters_.ended(landing.order);
+  if (domain::is_terminal(landing.status)) waiters_.ended(landing.order, landing.ended);
   if (landing.dead_lettered && dead_letter_lines_.admits(landing.events.back().at)) {
     parts_.log.write(ports::LogLevel::warning, "order dead-lettered",
                      {{"correlation_id", landing.correlation.str()},

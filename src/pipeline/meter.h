@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct Landing {
   std::vector<domain::Event> events;  ///< the new ones
   bool dead_lettered = false;         ///< the mark is new
   domain::Reason error = domain::Reason::none;  ///< what it was dead-lettered for
+  std::shared_ptr<const domain::Order> ended;   ///< where the order ended and somebody waits for it
 };
 
 /// The landing of `next` when it was read at `read`.

@@ -223,6 +223,32 @@ TEST(Placing, WhoeverWaitsIsAnsweredAtTheEndOrAtTheirTime) {
   EXPECT_EQ(answers.back(), "after") << "an order that ended is answered at once";
 }
 
+TEST(Placing, WhoeverWaitsIsGivenTheOrderAsItEnded) {
+  World world;
+  world.stock("PROD-1", 10);
+  world.gateway.latency = Duration::seconds(2);
+  const auto id = world.place(draft());
+  std::vector<std::shared_ptr<const domain::Order>> told;
+  const auto wait = [&](Duration span) {
+    world.pipeline->submit(
+        WaitForEnd{id, world.wall + span, [&told](auto ended) { told.push_back(ended); }});
+  };
+  wait(Duration::seconds(1));
+  wait(Duration::seconds(30));
+  wait(Duration::seconds(40));
+  world.run_for(Duration::milliseconds(1'500));
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0], nullptr) << "its time was over before the order ended";
+  world.run_for(Duration::seconds(1));
+  ASSERT_EQ(told.size(), 3U);
+  const domain::Order stored = world.order(id);
+  for (std::size_t waiter = 1; waiter < told.size(); ++waiter) {
+    ASSERT_NE(told[waiter], nullptr);
+    EXPECT_EQ(told[waiter]->status, Status::fulfilled);
+    EXPECT_TRUE(*told[waiter] == stored);
+  }
+}
+
 TEST(Placing, StagesThatRunElsewhereAreLeftAlone) {
   World world({.pipeline = {.stages = {.inventory = false, .payment = false}}});
   world.stock("PROD-1", 10);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -85,11 +86,13 @@ struct CancelOrder {
   Done<std::expected<domain::Order, Refusal>> done;
 };
 
-/// Answers once the order is terminal, or at `until`, whichever comes first.
+/// Answers once the order is terminal, or at `until`, whichever comes first: with the order as it
+/// ended, or with null where it is for the asker to read (its time is over, or another process ended
+/// it).
 struct WaitForEnd {
   domain::OrderId order;
   domain::Instant until;
-  Done<std::monostate> done;
+  Done<std::shared_ptr<const domain::Order>> done;
 };
 
 struct SetStock {

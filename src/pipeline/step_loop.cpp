@@ -52,12 +52,14 @@ Stage stage_of_effect(EffectKind kind) {
 }  // namespace
 
 StepLoop::StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& commits, Meter& meter,
-                   std::function<void(const Landing&)> landed, Now now)
+                   std::function<void(const Landing&)> landed,
+                   std::function<bool(const domain::OrderId&)> is_waited_for, Now now)
     : parts_(parts),
       options_(options),
       commits_(commits),
       meter_(meter),
       landed_(std::move(landed)),
+      is_waited_for_(std::move(is_waited_for)),
       careful_(parts.store, now),
       outages_(parts.log),
       places_(options),
@@ -241,6 +243,9 @@ void StepLoop::decide_again(const Order& current, const Cause& cause) {
 void StepLoop::commit(domain::Version read, Advance&& advance, Then&& then) {
   const bool log_steps = parts_.log.enabled(ports::LogLevel::debug);
   Landing landing = landing_of(advance.next, read, log_steps);
+  if (is_terminal(landing.status) && is_waited_for_(landing.order)) {
+    landing.ended = std::make_shared<const Order>(advance.next);
+  }
   ports::Commit command;
   command.next = std::move(advance.next);
   command.read = read;

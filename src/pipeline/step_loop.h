@@ -24,9 +24,11 @@ namespace penstock::pipeline {
 /// Drives orders through inventory, payment and fulfillment: claim, decide, effect, commit.
 class StepLoop {
  public:
-  /// `landed` is told every commit that became durable.
+  /// `landed` is told every commit that became durable; with the order itself where it ended and
+  /// `is_waited_for` said so of it when the commit was queued.
   StepLoop(Parts parts, const PipelineOptions& options, CommitQueue& commits, Meter& meter,
-           std::function<void(const Landing&)> landed, domain::Now now);
+           std::function<void(const Landing&)> landed,
+           std::function<bool(const domain::OrderId&)> is_waited_for, domain::Now now);
 
   /// Takes the replies that have arrived and decides what they make of their orders.
   void take_replies(domain::Now now);
@@ -116,6 +118,7 @@ class StepLoop {
   CommitQueue& commits_;
   Meter& meter_;
   std::function<void(const Landing&)> landed_;
+  std::function<bool(const domain::OrderId&)> is_waited_for_;
 
   // Only in a careful run:
   CarefulRun careful_;

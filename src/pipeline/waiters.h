@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,12 +26,16 @@ class Waiters {
     size_ += 1;
   }
 
-  /// The order ended.
-  void ended(domain::OrderId order) {
+  bool wait_for(const domain::OrderId& order) const {
+    return !by_order_.empty() && by_order_.contains(order);
+  }
+
+  /// The order ended; `as` is null where it is not at hand.
+  void ended(domain::OrderId order, const std::shared_ptr<const domain::Order>& as) {
     if (by_order_.empty()) return;
     auto entry = by_order_.extract(order);
     if (entry.empty()) return;
-    for (Waiter& waiter : entry.mapped()) answer(waiter);
+    for (Waiter& waiter : entry.mapped()) answer(waiter, as);
   }
 
   /// Up to `limit` of the orders that are waited for, going round over all of them call by call.
@@ -56,13 +61,13 @@ class Waiters {
       Waiter over = std::move(*waiter);
       waiters.erase(waiter);
       if (waiters.empty()) by_order_.erase(found);
-      answer(over);
+      answer(over, nullptr);
     }
   }
 
   /// Answers all: nothing will end any more.
   void end_all() {
-    while (!by_order_.empty()) ended(by_order_.begin()->first);
+    while (!by_order_.empty()) ended(by_order_.begin()->first, nullptr);
   }
 
   std::size_t size() const { return size_; }
@@ -76,13 +81,13 @@ class Waiters {
 
   struct Waiter {
     Times::iterator time;
-    Done<std::monostate> done;
+    Done<std::shared_ptr<const domain::Order>> done;
   };
 
-  void answer(Waiter& waiter) {
+  void answer(Waiter& waiter, const std::shared_ptr<const domain::Order>& as) {
     by_time_.erase(waiter.time);
     size_ -= 1;
-    waiter.done({});
+    waiter.done(as);
   }
 
   std::map<domain::OrderId, std::vector<Waiter>> by_order_;

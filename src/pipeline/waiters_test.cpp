@@ -26,9 +26,9 @@ TEST_F(WaitersTest, AreAnsweredWhenTheirOrderEnds) {
   wait(kFirst, 100, 1);
   wait(kFirst, 200, 2);
   wait(kSecond, 300, 3);
-  waiters.ended(kFirst);
+  waiters.ended(kFirst, nullptr);
   EXPECT_EQ(answered, (std::vector{1, 2}));
-  waiters.ended(kFirst);
+  waiters.ended(kFirst, nullptr);
   EXPECT_EQ(answered.size(), 2U);
   EXPECT_EQ(waiters.next_due(), Instant{300});
 }
@@ -41,7 +41,7 @@ TEST_F(WaitersTest, AreAnsweredAtTheirTimeAndNotBefore) {
   EXPECT_TRUE(answered.empty());
   waiters.expire(Instant{100});
   EXPECT_EQ(answered, (std::vector{1, 3}));
-  waiters.ended(kFirst);
+  waiters.ended(kFirst, nullptr);
   EXPECT_EQ(answered, (std::vector{1, 3, 2}));
   EXPECT_FALSE(waiters.next_due());
 }
@@ -49,7 +49,7 @@ TEST_F(WaitersTest, AreAnsweredAtTheirTimeAndNotBefore) {
 TEST_F(WaitersTest, TakeNoMemoryOnceAnswered) {
   for (int round = 0; round < 10; ++round) {
     wait(kFirst, 1'000'000 + round, round);
-    waiters.ended(kFirst);
+    waiters.ended(kFirst, nullptr);
     EXPECT_EQ(waiters.size(), 0U);
     EXPECT_FALSE(waiters.next_due());
   }
@@ -63,7 +63,7 @@ TEST_F(WaitersTest, AreBoundedAndThoseBeyondAreAnsweredAtOnce) {
   EXPECT_TRUE(answered.empty());
   wait(kSecond, 100, 2);
   EXPECT_EQ(answered, std::vector{2});
-  waiters.ended(kFirst);
+  waiters.ended(kFirst, nullptr);
   EXPECT_EQ(answered.size(), domain::limits::kMaxWaiters + 1);
   wait(kSecond, 100, 3);
   EXPECT_EQ(waiters.size(), 1U);
@@ -87,7 +87,7 @@ TEST_F(WaitersTest, AreGoneRoundOverEvenWhereTheyAreMoreThanOneLook) {
   EXPECT_EQ(waiters.next_of_round(2), (std::vector{kFirst, kSecond}));
   EXPECT_EQ(waiters.next_of_round(2), (std::vector{third, kFirst}));
   EXPECT_EQ(waiters.next_of_round(9), (std::vector{kSecond, third, kFirst}));
-  waiters.ended(kSecond);
+  waiters.ended(kSecond, nullptr);
   EXPECT_EQ(waiters.next_of_round(9), (std::vector{third, kFirst}));
 }
 

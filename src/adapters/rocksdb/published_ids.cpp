@@ -57,7 +57,8 @@ void PublishedIds::insert(const Entry& entry) {
     if (is_newest || !(entry.id < chunks_[at + 1].front().id)) ++at;
   }
   Chunk& chunk = chunks_[at];
-  const auto place = std::ranges::lower_bound(chunk, entry.id, {}, &Entry::id);
+  const auto place =
+      is_newest ? chunk.end() : std::ranges::lower_bound(chunk, entry.id, {}, &Entry::id);
   if (place != chunk.end() && place->id == entry.id) return;
   chunk.insert(place, entry);
   ++size_;

@@ -3,36 +3,28 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "ports/random.h"
 
 namespace penstock::system {
 
-/// ChaCha20 (RFC 8439) under a key from getrandom(2), with fast key erasure: each block's first
-/// half becomes the next key, so that what was given out cannot be computed from what is in memory,
-/// and nobody who sees ids can tell the next one. One thread; make one for each.
+/// Numbers that nobody can predict, whatever they saw of earlier ones: from OpenSSL's generator
+/// (RAND_bytes, CTR_DRBG of NIST SP 800-90A), fetched in blocks. A number that was given out is
+/// erased from the block. One thread; make one for each.
 class SystemRandom : public ports::Random {
  public:
-  SystemRandom();
   std::uint64_t next() override;
 
  private:
-  static constexpr std::size_t kBlocks = 8;
-  static constexpr std::size_t kKeyWords = 8;
-  static constexpr std::size_t kWords = kBlocks * 16;
+  static constexpr std::size_t kWords = 256;
 
-  void refill();
-
-  std::array<std::uint32_t, kWords> words_{};  ///< a key, then what is still to be given out
+  std::array<std::uint64_t, kWords> words_{};  ///< what is still to be given out, from `used_` on
   std::size_t used_ = kWords;
 };
 
-/// One block of ChaCha20: `key` is 8 words, `counter` the block's number, the nonce is zero.
-std::array<std::uint32_t, 16> chacha20_block(const std::array<std::uint32_t, 8>& key,
-                                             std::uint32_t counter);
-
-/// Fills `bytes` from the kernel's generator: good enough for keys. Stops the process where the
-/// kernel has none.
-void fill_with_secret_bytes(void* bytes, std::size_t size);
+/// Fills `bytes` from the same generator: good enough for keys. Any thread. Ends the process where
+/// the system has no random bytes.
+void fill_with_secret_bytes(std::span<unsigned char> bytes);
 
 }  // namespace penstock::system
