@@ -103,8 +103,9 @@ void Meter::count_event(const domain::Event& event, domain::Duration in_stage) {
   const bool moved = event.from != event.to;
   const bool backwards = event.to == Status::cancelling || event.to == Status::cancelled;
   StageStatistics& counted = stage(event.stage);
-  // What was cancelled ended in the stage where its money was settled.
-  if (event.from == Status::cancelling && event.to == Status::cancelled) counted.completed += 1;
+  // What was cancelled ended where it waited: for its stock, or for its money to be settled. The
+  // event of a request names ingest, which the order has left.
+  if (event.to == Status::cancelled) stage(*domain::stage_of(*event.from)).completed += 1;
   if (moved && !backwards) {
     counted.completed += 1;
     counted.latency.add(in_stage);
