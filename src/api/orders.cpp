@@ -42,7 +42,8 @@ void wait_for_end(Context& context, Wait wait, Reply reply) {
       .order = id,
       .until = wait.until,
       .done = [&context, id, place = std::move(wait.place), share = std::move(wait.share),
-               reply = std::move(reply)](const std::shared_ptr<const domain::Order>& ended) mutable {
+               reply =
+                   std::move(reply)](const std::shared_ptr<const domain::Order>& ended) mutable {
         if (ended) return reply.answer([&] { return json_response(200, order_body(*ended)); });
         // Bounded by the places: whoever was let in to wait is answered.
         context.pool.read_promised(

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::size_t kSampleConnections = 32;
+/// Contracts and stock that are set at once before the load.
+constexpr std::size_t kMaxSetupRequests = 32;
 constexpr std::size_t kMaxSamples = 200'000;
 constexpr std::int64_t kCountersEvery = kSecond / 4;
 /// Once nothing is sent any more: the end of the backlog is told to within this.
@@ -109,7 +111,8 @@ std::optional<std::string> LoadEngine::put_all(std::vector<std::string> requests
   setup_error_.clear();
   preparing_ = true;
   idle_.clear();
-  for (std::size_t index = options_.connections; index-- > 0;) {
+  // A server refuses one operator that asks for very much at once.
+  for (std::size_t index = std::min(options_.connections, kMaxSetupRequests); index-- > 0;) {
     idle_.push_back(index);
   }
   while ((setup_next_ < setup_.size() || setup_open_ > 0) && setup_error_.empty()) {

@@ -87,8 +87,8 @@ struct CancelOrder {
 };
 
 /// Answers once the order is terminal, or at `until`, whichever comes first: with the order as it
-/// ended, or with null where it is for the asker to read (its time is over, or another process ended
-/// it).
+/// ended, or with null where it is for the asker to read (its time is over, or another process
+/// ended it).
 struct WaitForEnd {
   domain::OrderId order;
   domain::Instant until;
