@@ -122,8 +122,9 @@ void add_stages(const pipeline::Statistics& statistics, Families& out) {
       gauge("penstock_stage_dead_letters", "Open dead letters of the stage"), statistics,
       [](const Stage& stage) { return stage.depth.dead_letters; }, out);
   add_by_stage(
-      counter("penstock_stage_completed_total", "Orders that left the stage forwards or ended in it"), statistics,
-      [](const Stage& stage) { return stage.completed; }, out);
+      counter("penstock_stage_completed_total",
+              "Orders that left the stage forwards or ended in it"),
+      statistics, [](const Stage& stage) { return stage.completed; }, out);
   add_by_stage(
       counter("penstock_stage_failed_total", "Failed attempts, declines and refusals"), statistics,
       [](const Stage& stage) { return stage.failed; }, out);

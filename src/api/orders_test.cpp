@@ -124,7 +124,8 @@ TEST_F(OrdersTest, WrongQueryParametersAreRefusedAndReachNoIntake) {
 TEST_F(OrdersTest, TheTimelineShowsTransitionsThenDeliveriesWithoutAVersion) {
   reader_.replace({.order = fulfilled_order(),
                    .receipt = R"({"receipt":1})",
-                   .deliveries = {{.at = kNow + domain::Duration::seconds(1),
+                   .deliveries = {{.at = kNow + domain::Duration::seconds(1)},
+                                  {.at = kNow + domain::Duration::seconds(2),
                                    .attempt = 1,
                                    .reason = domain::Reason::delivered}}});
   const Answer answer = get(path(1, "/events"));
@@ -136,6 +137,8 @@ TEST_F(OrdersTest, TheTimelineShowsTransitionsThenDeliveriesWithoutAVersion) {
                 R"({"version":2,"at":"2026-11-22T16:00:00.005000Z","from":"charged",)"
                 R"("to":"fulfilled","stage":"fulfillment","reason":"receipt-issued","attempt":1},)"
                 R"({"version":null,"at":"2026-11-22T16:00:01.000000Z","from":"fulfilled",)"
+                R"("to":"fulfilled","stage":"notification","reason":"end-noted","attempt":1},)"
+                R"({"version":null,"at":"2026-11-22T16:00:02.000000Z","from":"fulfilled",)"
                 R"("to":"fulfilled","stage":"notification","reason":"delivered","attempt":1}]})");
 }
 

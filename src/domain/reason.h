@@ -38,12 +38,14 @@
   X(22, interrupted, "interrupted", "the process ended three times while it ran this order alone") \
   X(23, refund_refused, "refund-refused", "the gateway refused the refund; still owed")            \
   X(24, outcome_unknown, "outcome-unknown", "the gateway's answer was lost; it is being asked")    \
-  X(25, delivered, "delivered", "the notification was delivered")                                  \
+  X(25, delivered, "delivered", "the webhook was sent, and answered 2xx")                          \
   X(26, delivery_failed, "delivery-failed", "a notification attempt failed")                       \
   X(27, delivery_gave_up, "delivery-gave-up", "the delivery schedule is exhausted")                \
   X(28, endpoint_gone, "endpoint-gone", "the webhook answered 410 and was disabled")               \
   X(29, charge_key_closed, "charge-key-closed",                                                    \
-    "the gateway says that the charge key is closed; counted as an attempt")
+    "the gateway says that the charge key is closed; counted as an attempt")                       \
+  X(30, end_noted, "end-noted",                                                                    \
+    "notification took note of the order's end; a webhook is told by attempts of its own")
 
 namespace penstock::domain {
 

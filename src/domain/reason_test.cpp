@@ -8,7 +8,7 @@
 namespace penstock::domain {
 namespace {
 
-constexpr std::uint8_t kCount = static_cast<std::uint8_t>(Reason::charge_key_closed) + 1;
+constexpr std::uint8_t kCount = static_cast<std::uint8_t>(Reason::end_noted) + 1;
 
 TEST(Reason, TextsAndNumbersAreReadBackAndEachIsOne) {
   std::set<std::string_view> texts;
@@ -29,6 +29,7 @@ TEST(Reason, StoredNumbersStayWhatTheyWere) {
   EXPECT_EQ(reason_from(22), Reason::interrupted);
   EXPECT_EQ(reason_from(28), Reason::endpoint_gone);
   EXPECT_EQ(reason_from(29), Reason::charge_key_closed);
+  EXPECT_EQ(reason_from(30), Reason::end_noted);
 }
 
 TEST(Reason, NoneHasNoTextAndWhatIsNotListedIsNoReason) {

@@ -48,7 +48,7 @@ TEST_F(Notification, FollowsTheTerminalCommitAndNeverChangesTheOrder) {
   EXPECT_EQ(request.order.status, Status::fulfilled);
   EXPECT_EQ(request.webhook.url, "https://example.test/hook");
   EXPECT_EQ(request.attempt, 1);
-  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::end_noted, Reason::delivered}));
   EXPECT_EQ(world.order(id).version.number, 4U);
   EXPECT_EQ(world.statistics().deliveries_done, 1U);
   EXPECT_EQ(world.statistics().deliveries_waiting, 0U);
@@ -63,11 +63,11 @@ TEST_F(Notification, WhatAnAnswerBringsIsStoredByThePollThatTakesIt) {
   EXPECT_TRUE(deliveries(id).empty());
   world.receipts.silent = false;
   world.pipeline->poll(world.now());
-  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered}));
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::end_noted}));
   EXPECT_EQ(world.notifier.requests.size(), 1U);
   world.notifier.silent = false;
   world.pipeline->poll(world.now());
-  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::end_noted, Reason::delivered}));
 }
 
 TEST_F(Notification, TellsRejectedAndCancelledOrdersToo) {
@@ -104,7 +104,7 @@ TEST_F(Notification, SucceedsAfterAFailure) {
   const auto id = place();
   world.run_for(Duration::seconds(10));
   EXPECT_EQ(deliveries(id),
-            (std::vector{Reason::delivered, Reason::delivery_failed, Reason::delivered}));
+            (std::vector{Reason::end_noted, Reason::delivery_failed, Reason::delivered}));
 }
 
 TEST_F(Notification, AnEndpointThatIsGoneIsDisabledAndAskedNoMore) {
@@ -129,7 +129,7 @@ TEST_F(Notification, OfATenantWithoutAWebhookIsTheLogAlone) {
   EXPECT_EQ(world.status(id), Status::fulfilled);
   EXPECT_TRUE(world.notifier.requests.empty());
   EXPECT_EQ(world.log.count("order ended"), 1U);
-  EXPECT_EQ(deliveries(id), std::vector{Reason::delivered});
+  EXPECT_EQ(deliveries(id), std::vector{Reason::end_noted});
 }
 
 TEST_F(Notification, EachTenantOfABatchHasItsOwnWebhookOrNone) {
@@ -241,7 +241,7 @@ TEST_F(Notification, CopiesThatFailHoldUpNoDelivery) {
   const auto id = place();
   world.settle();
   ASSERT_EQ(world.notifier.requests.size(), 1U);
-  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::end_noted, Reason::delivered}));
   EXPECT_TRUE(world.pipeline->idle()) << "a drain does not wait for what keeps failing";
   EXPECT_EQ(world.statistics().receipt_copies_waiting, 1U);
   EXPECT_EQ(world.log.count("receipt copies fail: they are tried again, and made at the next "
@@ -268,7 +268,7 @@ TEST_F(Notification, ACopyThatWasNotMadeIsMadeAtTheNextStartAndNobodyIsToldTwice
   world.run_for(Duration::seconds(60));
   EXPECT_EQ(world.receipts.copies.at(id), world.stored(id).receipt);
   EXPECT_EQ(world.notifier.requests.size(), 1U);
-  EXPECT_EQ(deliveries(id), (std::vector{Reason::delivered, Reason::delivered}));
+  EXPECT_EQ(deliveries(id), (std::vector{Reason::end_noted, Reason::delivered}));
   world.restart();
   world.run_for(Duration::seconds(60));
   EXPECT_EQ(world.receipts.copies.size(), 1U);

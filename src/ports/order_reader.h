@@ -19,11 +19,12 @@
 
 namespace penstock::ports {
 
-/// A notification of a terminal order: a log entry or one webhook attempt. Has no version.
+/// A notification of a terminal order. Has no version. The first of an order is the note of its
+/// end, `end_noted`; each other is one webhook attempt.
 struct Delivered {
   domain::Instant at;
   std::int32_t attempt = 1;
-  domain::Reason reason = domain::Reason::delivered;
+  domain::Reason reason = domain::Reason::end_noted;
 };
 
 /// An order as it is stored, with what belongs to it.

@@ -109,7 +109,7 @@ TEST_P(OrderStoreContract, AFinishedBatchShowsAtItsOrdersWithoutAVersion) {
   ASSERT_EQ(stored.deliveries.size(), 1U);
   EXPECT_EQ(stored.deliveries[0].at, finished_at);
   EXPECT_EQ(stored.deliveries[0].attempt, 1);
-  EXPECT_EQ(stored.deliveries[0].reason, Reason::delivered);
+  EXPECT_EQ(stored.deliveries[0].reason, Reason::end_noted);
   EXPECT_EQ(stored.order, with);
   EXPECT_EQ(stored.receipt, kReceipt);
   EXPECT_EQ(store().depth().deliveries, 0U);
@@ -168,8 +168,8 @@ TEST_P(OrderStoreContract, DeliveriesFollowTheirScheduleAndShowInOrder) {
   EXPECT_THAT(take_deliveries(), IsEmpty());
 
   const auto notes = found(ended).deliveries;
-  ASSERT_EQ(notes.size(), 3U);  // the log entry, then both attempts
-  EXPECT_EQ(notes[0].reason, Reason::delivered);
+  ASSERT_EQ(notes.size(), 3U);  // the note of its end, then both attempts
+  EXPECT_EQ(notes[0].reason, Reason::end_noted);
   EXPECT_EQ(notes[1].reason, Reason::delivery_failed);
   EXPECT_EQ(notes[1].attempt, 1);
   EXPECT_EQ(notes[1].at, due - Duration::seconds(5));
@@ -192,7 +192,7 @@ TEST_P(OrderStoreContract, AnAttemptCountsOnceAndInItsTurn) {
   apply({first, late, early});
   EXPECT_EQ(store().depth().deliveries, 1U);
   EXPECT_EQ(store().next_due(), due);
-  EXPECT_EQ(found(ended).deliveries.size(), 2U);  // the log entry and the first attempt
+  EXPECT_EQ(found(ended).deliveries.size(), 2U);  // the note and the first attempt
 }
 
 TEST_P(OrderStoreContract, ManyAttemptsShowInTheirOrder) {

@@ -74,7 +74,7 @@ class Orders(harness.ProgramTest):
                          ["placed", "reserved", "charged", "fulfilled", "fulfilled"])
         self.assertEqual([e["reason"] for e in events],
                          ["accepted", "stock-reserved", "payment-captured", "receipt-issued",
-                          "delivered"])
+                          "end-noted"])
         self.assertEqual(events[-1]["attempt"], 1)
         self.assert_timeline(order, events)
         self.assertEqual(order["version"], 4)

@@ -73,7 +73,7 @@ std::string small(Enumeration value) {
   return to_binary(static_cast<std::int16_t>(value));
 }
 
-/// The notifications of orders: the first is the log entry's, each other an attempt's.
+/// The notifications of orders: the first is the note of the end, each other an attempt's.
 void add_notifications(std::span<const ports::StoredOrder> orders, Parameters& parameters) {
   Columns<5> notes(
       {type_id::kUuid, type_id::kInt4, type_id::kTimestamp, type_id::kInt2, type_id::kInt4});

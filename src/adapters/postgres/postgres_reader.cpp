@@ -196,15 +196,14 @@ std::expected<std::optional<ports::StoredOrder>, StoreError> PostgresReader::fin
   constexpr int kToldAt = kRecordColumns + 1;
   constexpr int kDeliveries = kRecordColumns + 2;
   if (!rows->is_null(0, kToldAt)) {
-    // The log's entry, which is always delivered at once.
-    stored.deliveries.push_back({.at = instant_from(rows->bytes(0, kToldAt)),
-                                 .attempt = 1,
-                                 .reason = domain::Reason::delivered});
+    stored.deliveries.push_back({.at = instant_from(rows->bytes(0, kToldAt))});
   }
   if (!rows->is_null(0, kDeliveries)) {
     auto deliveries = deliveries_of(rows->bytes(0, kDeliveries));
     if (!deliveries) return std::unexpected(StoreError::corrupt);
     stored.deliveries.insert(stored.deliveries.end(), deliveries->begin(), deliveries->end());
+    // Rows from before the note had a reason of its own say `delivered`.
+    stored.deliveries.front().reason = domain::Reason::end_noted;
   }
   return stored;
 }

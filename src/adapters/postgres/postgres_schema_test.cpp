@@ -154,7 +154,7 @@ TEST_F(PostgresSchema, WhatEndedUnderTheSchemaBeforeIsReadAsItWas) {
   EXPECT_EQ((*found)->receipt, "of before");
   ASSERT_EQ((*found)->deliveries.size(), 1U);
   EXPECT_EQ((*found)->deliveries[0].at, domain::Instant{});
-  EXPECT_EQ((*found)->deliveries[0].reason, domain::Reason::delivered);
+  EXPECT_EQ((*found)->deliveries[0].reason, domain::Reason::end_noted);
   ports::OrderQuery query;
   query.tenant = ended.tenant;
   const auto page = store->reader().list(query);

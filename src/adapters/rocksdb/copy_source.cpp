@@ -246,8 +246,7 @@ Done CopySource::ended(Month month, const std::optional<OrderId>& after,
                                             .deliveries = {}},
                                  .batch = record->extras.batch_sequence};
                 if (const auto note = notes->find(order.batch); note != notes->end()) {
-                  order.stored.deliveries.push_back(
-                      {.at = note->second.at, .attempt = 1, .reason = note->second.reason});
+                  order.stored.deliveries.push_back({.at = note->second.at});
                   if (!attempts.append(*id, order.stored.deliveries)) return Visited::corrupt;
                 }
                 return answered(visit(order));

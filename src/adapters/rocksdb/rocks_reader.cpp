@@ -79,7 +79,7 @@ std::expected<std::vector<ports::Delivered>, StoreError> RocksReader::deliveries
   if (!*noted) return deliveries;
   const auto note = decode<NoteRecord>(note_key, value.ToStringView());
   if (!note) return std::unexpected(StoreError::corrupt);
-  deliveries.push_back({.at = note->at, .attempt = 1, .reason = note->reason});
+  deliveries.push_back({.at = note->at});
 
   const std::string prefix = tagged_id_key(kAttemptTag, order);
   const std::unique_ptr<rocksdb::Iterator> attempts(

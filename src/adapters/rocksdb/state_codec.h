@@ -64,7 +64,8 @@ struct DeliveryRecord {
   bool operator==(const DeliveryRecord&) const = default;
 };
 
-/// A delivery attempt that ended, or the working off of a terminal batch.
+/// A delivery attempt that ended, or the working off of a terminal batch, whose reason is not read:
+/// stores hold `delivered` there, from before it had a reason of its own.
 struct NoteRecord {
   domain::Instant at;
   domain::Reason reason = domain::Reason::delivered;
