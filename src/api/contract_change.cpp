@@ -22,8 +22,8 @@ namespace penstock::api {
 namespace {
 
 constexpr std::string_view kSecretForm =
-    R"(Expected "whsec_" and padded standard base64, such as whsec_ and the output of )"
-    R"(`openssl rand -base64 32`; or two of them with a space between.)";
+    R"(Expected "whsec_" and padded standard base64 of 24 to 64 bytes, such as whsec_ and the )"
+    R"(output of `openssl rand -base64 32`; or two of them with a space between.)";
 
 Problem invalid_contract(std::vector<FieldProblem> errors) {
   return {.code = domain::ErrorCode::invalid_contract, .errors = std::move(errors)};

@@ -46,12 +46,13 @@ TEST_F(OperationsTest, AContractIsStoredAndItsSecretNeverShown) {
   const Answer answer =
       put("/tenants/acme",
           R"({"rate_per_second":0.5,"burst":10,"guarantee_per_second":"0.25","weight":3,
-              "webhook":{"url":"https://example.org/hook","secret":"whsec_c2VjcmV0"}})");
+              "webhook":{"url":"https://example.org/hook","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body,
             R"({"tenant_id":"acme","rate_per_second":0.5,"burst":10,"guarantee_per_second":0.25,)"
             R"("weight":3,"webhook":{"url":"https://example.org/hook","disabled":false}})");
-  EXPECT_EQ(intake_.contract.value().webhook.value().secret, "whsec_c2VjcmV0");
+  EXPECT_EQ(intake_.contract.value().webhook.value().secret,
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
   EXPECT_EQ(intake_.contract.value().bucket.burst, 10);
   reader_.known_contracts["acme"] = *intake_.contract;
   EXPECT_EQ(get("/tenants/acme").body, answer.body);

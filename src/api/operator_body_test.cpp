@@ -17,7 +17,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr std::string_view kHook =
-    R"({"url":"https://example.org/hook","secret":"whsec_c2VjcmV0"})";
+    R"({"url":"https://example.org/hook","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})";
 
 class OperatorBodyTest : public ApiTest {
  protected:
@@ -204,8 +204,10 @@ TEST_F(OperatorBodyTest, AWholeContractThatWouldBreakARuleIsRefused) {
   EXPECT_THAT(put("/tenants/acme", R"({"rate_per_second":7})").body, HasSubstr("above-rate"));
   EXPECT_THAT(put("/tenants/acme", R"({"webhook":{"url":"https://example.org/"}})").body,
               HasSubstr("/webhook/secret"));
-  EXPECT_THAT(put("/tenants/acme", R"({"webhook":{"secret":"whsec_c2VjcmV0"}})").body,
-              HasSubstr("/webhook/url"));
+  EXPECT_THAT(
+      put("/tenants/acme", R"({"webhook":{"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})")
+          .body,
+      HasSubstr("/webhook/url"));
 }
 
 TEST_F(OperatorBodyTest, AChangeIsMadeToWhatIsInForceHoweverOftenOthersChangeIt) {
@@ -251,9 +253,10 @@ TEST_F(OperatorBodyTest, IfMatchStoresOnlyOverTheContractThatWasRead) {
 
 TEST_F(OperatorBodyTest, AnETagIsAnotherForEachChangeTheSecretIncluded) {
   domain::Contract one;
-  one.webhook = domain::Webhook{.url = "https://a.example/", .secret = "whsec_YQ=="};
+  one.webhook = domain::Webhook{.url = "https://a.example/",
+                                .secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"};
   domain::Contract other = one;
-  other.webhook->secret = "whsec_YWI=";
+  other.webhook->secret = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
   EXPECT_NE(entity_tag(one), entity_tag(other));
   EXPECT_EQ(entity_tag(one), entity_tag(domain::Contract(one)));
 }
@@ -264,22 +267,27 @@ TEST_F(OperatorBodyTest, AWebhookThatCanNeverWorkIsRefusedWhenItIsSet) {
         "http://127.1/", "http://2130706433/", "http://0x7f.1/", "http://10.1.2.3/",
         "http://169.254.169.254/", "http://[::1]/", "http://[::ffff:10.0.0.1]/",
         "http://[fe80::1]/", "http://0.0.0.0/", "https://192.168.0.1/"}) {
-    const Answer answer = put(
-        "/tenants/a", R"({"webhook":{"url":")" + std::string(url) + R"(","secret":"whsec_YQ=="}})");
+    const Answer answer =
+        put("/tenants/a", R"({"webhook":{"url":")" + std::string(url) +
+                              R"(","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})");
     EXPECT_EQ(answer.status, 422) << url;
     EXPECT_THAT(answer.body, HasSubstr("private-address")) << url;
   }
   for (const char* const url :
        {"http://example.org/", "https://93.184.216.34/", "http://10.example/"}) {
-    EXPECT_EQ(put("/tenants/a",
-                  R"({"webhook":{"url":")" + std::string(url) + R"(","secret":"whsec_YQ=="}})")
+    EXPECT_EQ(put("/tenants/a", R"({"webhook":{"url":")" + std::string(url) +
+                                    R"(","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})")
                   .status,
               200)
         << url;
   }
-  for (const char* const secret : {"whsec_notbase64!", "whsec_YQ", "whsec_-_-_", "bare text"}) {
+  for (const char* const secret :
+       {"whsec_notbase64!", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "whsec_c2VjcmV0",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS_", "bare text"}) {
     const Answer answer = put("/tenants/a", R"({"webhook":{"url":"https://a.example/","secret":")" +
                                                 std::string(secret) + R"("}})");
+    EXPECT_EQ(answer.status, 422) << secret;
+    EXPECT_THAT(answer.body, HasSubstr("padded standard base64 of 24 to 64 bytes")) << secret;
     EXPECT_THAT(answer.body, HasSubstr(R"("pointer":"/webhook/secret","code":"invalid")"))
         << secret;
     EXPECT_THAT(answer.body, Not(HasSubstr(secret))) << "a secret is not repeated";
@@ -289,7 +297,9 @@ TEST_F(OperatorBodyTest, AWebhookThatCanNeverWorkIsRefusedWhenItIsSet) {
 TEST_F(OperatorBodyTest, APrivateWebhookMayBeSetWhereItMayBeReached) {
   serve({.admin_key = std::nullopt, .webhook_reach = WebhookReach::any});
   EXPECT_EQ(
-      put("/tenants/a", R"({"webhook":{"url":"http://127.0.0.1/","secret":"whsec_YQ=="}})").status,
+      put("/tenants/a",
+          R"({"webhook":{"url":"http://127.0.0.1/","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})")
+          .status,
       200);
 }
 

@@ -8,7 +8,8 @@ namespace {
 Contract agreed() {
   return {.bucket = {.rate = {.micro_tokens = 5'000'000, .period_ns = 1'000'000'000}, .burst = 10},
           .guarantee = std::nullopt,
-          .webhook = Webhook{.url = "https://shop.example/hook", .secret = "whsec_c2VjcmV0"}};
+          .webhook = Webhook{.url = "https://shop.example/hook",
+                             .secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}};
 }
 
 TEST(Contract, HasOneShareAndAnEndpointThatIsServedUntilMoreIsSaid) {

@@ -331,6 +331,8 @@ class BadInput(harness.ProgramTest):
                        {"webhook": {"url": "http://127.0.0.1/", "secret": SECRET}},
                        {"webhook": {"url": "https://a.example/", "secret": ""}},
                        {"webhook": {"url": "https://a.example/", "secret": "bare text"}},
+                       {"webhook": {"url": "https://a.example/", "secret": "whsec_c2hvcnQ="}},
+                       {"webhook": {"url": "https://a.example/", "secret": SECRET.rstrip("=")}},
                        {"webhook": "https://a.example/"}, {"wieght": 2}):
             refused("PUT", "/tenants/attempted", {**good, **change}, "invalid-contract")
         for body in ({"order_ids": ["x"]}, {"order_ids": "x"}, {"stage": "nowhere"},
