@@ -46,7 +46,8 @@ TEST_F(OperationsTest, AContractIsStoredAndItsSecretNeverShown) {
   const Answer answer =
       put("/tenants/acme",
           R"({"rate_per_second":0.5,"burst":10,"guarantee_per_second":"0.25","weight":3,
-              "webhook":{"url":"https://example.org/hook","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})");
+              "webhook":{"url":"https://example.org/hook",
+                         "secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body,
             R"({"tenant_id":"acme","rate_per_second":0.5,"burst":10,"guarantee_per_second":0.25,)"

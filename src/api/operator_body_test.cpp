@@ -296,11 +296,11 @@ TEST_F(OperatorBodyTest, AWebhookThatCanNeverWorkIsRefusedWhenItIsSet) {
 
 TEST_F(OperatorBodyTest, APrivateWebhookMayBeSetWhereItMayBeReached) {
   serve({.admin_key = std::nullopt, .webhook_reach = WebhookReach::any});
-  EXPECT_EQ(
-      put("/tenants/a",
-          R"({"webhook":{"url":"http://127.0.0.1/","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})")
-          .status,
-      200);
+  EXPECT_EQ(put("/tenants/a",
+                R"({"webhook":{"url":"http://127.0.0.1/",
+                         "secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}})")
+                .status,
+            200);
 }
 
 }  // namespace

@@ -8,12 +8,13 @@ namespace {
 
 struct Row {
   int number;
+  Evidence evidence;
   std::string_view text;
   std::string_view meaning;
 };
 
 constexpr std::array kRows{
-#define X(name, number, text, meaning) Row{number, text, meaning},
+#define X(name, number, evidence, text, meaning) Row{number, Evidence::evidence, text, meaning},
     PENSTOCK_INVARIANTS(X)
 #undef X
 };
@@ -34,6 +35,27 @@ std::string_view meaning_of(Invariant invariant) {
 
 int number_of(Invariant invariant) {
   return row_of(invariant).number;
+}
+
+Evidence evidence_of(Invariant invariant) {
+  return row_of(invariant).evidence;
+}
+
+bool Report::judged(Invariant invariant) const {
+  if (broken.at(static_cast<std::size_t>(invariant)) > 0) return true;
+  switch (evidence_of(invariant)) {
+    case Evidence::store:
+      return true;
+    case Evidence::ledger:
+      return with_ledger;
+    case Evidence::history:
+      return with_history;
+    case Evidence::webhooks:
+      return with_webhooks;
+    case Evidence::commits:
+      return with_commits;
+  }
+  return false;
 }
 
 void Report::add(Invariant invariant, std::string subject, std::string detail) {

@@ -23,6 +23,30 @@ std::string amount(std::int64_t minor_units, const std::string& currency) {
                : std::to_string(minor_units);
 }
 
+/// The option that brings the evidence, or who alone has it.
+std::string_view bringer_of(checker::Evidence evidence) {
+  switch (evidence) {
+    case checker::Evidence::store:
+      return "a store";
+    case checker::Evidence::ledger:
+      return "--ledger";
+    case checker::Evidence::history:
+      return "--history";
+    case checker::Evidence::webhooks:
+      return "--webhooks";
+    case checker::Evidence::commits:
+      return "the simulator";
+  }
+  return "";
+}
+
+std::string verdict_on(Invariant invariant, const Report& report) {
+  if (!report.judged(invariant)) {
+    return fmt::format("not judged (needs {})", bringer_of(evidence_of(invariant)));
+  }
+  return report.broken.at(static_cast<std::size_t>(invariant)) == 0 ? "ok" : "FAILED";
+}
+
 std::string text_of(const Report& report) {
   std::string out = fmt::format("{} orders", report.orders);
   for (std::size_t index = 1; index < report.orders_by_status.size(); ++index) {
@@ -50,7 +74,7 @@ std::string text_of(const Report& report) {
   for (std::size_t index = 0; index < checker::kInvariants; ++index) {
     auto const invariant = static_cast<Invariant>(index);
     std::uint64_t const broken = report.broken.at(index);
-    out += fmt::format("  {} {:<30} {}{}\n", broken == 0 ? "ok    " : "BROKEN",
+    out += fmt::format("  {:<32} {:<30} {}{}\n", verdict_on(invariant, report),
                        checker::to_string(invariant), checker::meaning_of(invariant),
                        broken == 0 ? "" : fmt::format(": {} times not", broken));
   }
@@ -101,6 +125,12 @@ std::string json_of(const Report& report) {
   writer.end_object().key("invariants").begin_object();
   for (std::size_t index = 0; index < checker::kInvariants; ++index) {
     writer.member(checker::to_string(static_cast<Invariant>(index)), report.broken.at(index));
+  }
+  writer.end_object().key("not_judged").begin_object();
+  for (std::size_t index = 0; index < checker::kInvariants; ++index) {
+    auto const invariant = static_cast<Invariant>(index);
+    if (report.judged(invariant)) continue;
+    writer.member(checker::to_string(invariant), bringer_of(evidence_of(invariant)));
   }
   writer.end_object().key("findings").begin_array();
   for (const checker::Finding& finding : report.findings) {

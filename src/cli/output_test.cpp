@@ -1,3 +1,4 @@
+#include <regex>
 #include <sstream>
 #include <string>
 
@@ -148,6 +149,52 @@ TEST(PrintAudit, the_exit_code_is_the_verdict_in_both_forms) {
   ASSERT_TRUE(document);
   EXPECT_EQ(document->root().find("clean")->as_bool(), false);
   EXPECT_EQ(document->root().find("invariants")->find("one-capture")->as_int64(), 1);
+}
+
+TEST(Audit, WhatNothingWasKnownOfIsNotOk) {
+  struct Row {
+    const char* needs;
+    bool checker::Report::* given;
+    std::vector<checker::Invariant> judged_by_it;
+  };
+  const std::vector<Row> rows{
+      {"--ledger", &checker::Report::with_ledger, {checker::Invariant::one_capture}},
+      {"--history",
+       &checker::Report::with_history,
+       {checker::Invariant::reads_linearizable, checker::Invariant::admitted_within_contract}},
+      {"--webhooks", &checker::Report::with_webhooks, {checker::Invariant::delivery_identity}},
+      {"the simulator",
+       &checker::Report::with_commits,
+       {checker::Invariant::silent_after_failed_sync}},
+  };
+  for (const Row& row : rows) {
+    for (const checker::Invariant invariant : row.judged_by_it) {
+      const std::string name(checker::to_string(invariant));
+      checker::Report report;
+      std::ostringstream without;
+      EXPECT_EQ(print_audit(report, OutputForm::text, without), ExitCode::done);
+      EXPECT_TRUE(std::regex_search(
+          without.str(),
+          std::regex("  not judged \\(needs " + std::string(row.needs) + "\\) +" + name + " ")));
+      EXPECT_TRUE(std::regex_search(without.str(), std::regex("  ok +legal-transitions ")));
+      std::ostringstream json;
+      print_audit(report, OutputForm::json, json);
+      const auto document = net::JsonDocument::parse(json.str());
+      EXPECT_EQ(document->root().find("not_judged")->find(name)->as_string(), row.needs);
+      EXPECT_FALSE(document->root().find("not_judged")->find("legal-transitions"));
+
+      report.*row.given = true;
+      std::ostringstream with;
+      EXPECT_EQ(print_audit(report, OutputForm::text, with), ExitCode::done);
+      EXPECT_TRUE(std::regex_search(with.str(), std::regex("  ok +" + name + " ")));
+
+      report.*row.given = false;
+      report.add(invariant, "subject", "seen all the same");
+      std::ostringstream broken;
+      EXPECT_EQ(print_audit(report, OutputForm::text, broken), ExitCode::failed);
+      EXPECT_TRUE(std::regex_search(broken.str(), std::regex("  FAILED +" + name + " ")));
+    }
+  }
 }
 
 }  // namespace

@@ -230,7 +230,11 @@ std::expected<checker::Report, std::string> audit_history(const StoreAuditOption
   if (auto const dumped = feed_store(store, HistoryJudge{history}); !dumped) {
     return std::unexpected(dumped.error());
   }
-  return history.finish(file->quiescence());
+  checker::Report report = history.finish(file->quiescence());
+  report.with_ledger = !ledger.empty();
+  report.with_history = true;
+  report.with_webhooks = !options.webhooks_path.empty();
+  return report;
 }
 
 }  // namespace
