@@ -3,6 +3,7 @@
 #include <atomic>
 #include <string_view>
 
+#include "adapters/system/process_start.h"
 #include "gateway/gateway_server.h"
 #include "main/end_guard.h"
 #include "main/version.h"
@@ -37,6 +38,7 @@ cli::ExitCode run_gateway(const GatewayProcessOptions& options, system::StopSign
   bound.port = server.port();
   log.write(ports::LogLevel::info, "gateway listening",
             {{"version", kVersion}, {"address", bound.str()}, {"ledger", options.ledger_path}});
+  if (system::runs_as_root()) log.write(ports::LogLevel::warning, system::kRootWarning, {});
   while (!failed && signals.wait() != system::StopCause::signal) {
   }
   signals.exit_on_next();

@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
   // What this program writes, the store and the ledger above all, is its owner's alone.
   ::umask(S_IRWXG | S_IRWXO);
   penstock::system::open_standard_descriptors();
+  penstock::system::leave_no_core_dumps();
   penstock::system::ignore_broken_pipes();
   penstock::system::end_on_uncaught_exceptions();
   return static_cast<int>(penstock::main::run_and_write(argc, argv));

@@ -263,6 +263,7 @@ class Server {
                 {"stages", to_string(options_.stages)},
                 {"gateway", kind_of(options_.gateway)},
                 {"authentication", options_.admin_key ? "admin key" : "none"}});
+    if (system::runs_as_root()) log_.write(ports::LogLevel::warning, system::kRootWarning, {});
     return true;
   }
 

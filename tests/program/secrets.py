@@ -2,7 +2,10 @@
 --print-config, --help or /metrics."""
 
 import contextlib
+import os
 import re
+import resource
+from pathlib import Path
 
 import harness
 
@@ -162,6 +165,21 @@ class Secrets(harness.ProgramTest):
             done = self.ground.run("serve", "--config", str(path))
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertTrue(re.search(r"in place of the value", done.stderr), done.stderr)
+
+    def test_a_crash_leaves_no_dump_and_root_is_warned(self):
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        before = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_CORE, before)
+        server = self.ground.server()
+        server.await_ready()
+        gateway = self.ground.gateway()
+        gateway.await_ready()
+        for process in (server, gateway):
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+            self.assertRegex(limits, r"Max core file size +0 ")
+            warned = [r for r in process.records() if "runs as root" in r["message"]]
+            self.assertEqual(len(warned), 1 if os.geteuid() == 0 else 0)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace penstock::system {
@@ -73,6 +74,17 @@ void open_standard_descriptors() {
     int const mode = descriptor == STDOUT_FILENO ? O_RDONLY : O_WRONLY;
     [[maybe_unused]] int const opened = ::open("/dev/null", mode);
   }
+}
+
+void leave_no_core_dumps() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_CORE, &limit) != 0) return;
+  limit.rlim_cur = 0;
+  ::setrlimit(RLIMIT_CORE, &limit);
+}
+
+bool runs_as_root() {
+  return ::geteuid() == 0;
 }
 
 void ignore_broken_pipes() {

@@ -4,6 +4,7 @@
 #include <exception>
 #include <expected>
 #include <string>
+#include <string_view>
 
 /// What a process does before anything else, and how it ends where an exception is left over.
 namespace penstock::system {
@@ -12,6 +13,16 @@ namespace penstock::system {
 /// opened later gets their number and with it what is meant for a terminal or a log. Reading 0 and
 /// writing 1 fail as they would have; what is written to 2 is lost. Before any thread.
 void open_standard_descriptors();
+
+/// A crash leaves no dump, which would hold keys and customers' data: the soft limit of dumps is 0.
+/// Whoever needs one raises it for the process that runs (prlimit --core). Child processes inherit
+/// it.
+void leave_no_core_dumps();
+
+/// Whether the process may do everything on this machine.
+bool runs_as_root();
+inline constexpr std::string_view kRootWarning =
+    "runs as root: a user that owns nothing but the data directory is enough";
 
 /// From now on writing to a pipe that nobody reads fails with EPIPE instead of ending the process.
 void ignore_broken_pipes();
