@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <optional>
 #include <utility>
 #include <variant>
 
 #include "domain/error_code.h"
 #include "domain/limits.h"
-#include "net/http_server.h"
 
 namespace penstock::main {
 namespace {
@@ -131,12 +129,7 @@ void PipelineThread::run(pipeline::Parts parts, pipeline::PipelineOptions option
     hand_over(pipeline);
     domain::Now const now = clock_->now();
     do_chore(now);
-    {
-      // A shared store is asked in a poll, over the network, and no answer waits for that.
-      std::optional<net::AnswerBatch> batch;
-      if (!reachable_) batch.emplace();
-      pipeline.poll(now);
-    }
+    pipeline.poll(now);
     if (auto const failure = pipeline.failure()) {
       fail(*failure);
       return;

@@ -154,20 +154,6 @@ class ResponseSink {
                            std::shared_ptr<std::atomic<bool>> open) = 0;
   virtual void write_stream(ResponseTicket ticket, std::string&& bytes) = 0;
   virtual void end_stream(ResponseTicket ticket) = 0;
-  /// An AnswerBatch ended in which something was given here.
-  virtual void wake() noexcept {}
-};
-
-/// While one lives, the loops that its thread answers to sleep on; its end wakes each of them once.
-/// A loop that sent the first answers while the others are made would wake the clients one by one,
-/// and each would come back alone. For bursts that end soon: their answers wait for it. On one
-/// thread.
-class AnswerBatch {
- public:
-  AnswerBatch();
-  AnswerBatch(const AnswerBatch&) = delete;
-  AnswerBatch& operator=(const AnswerBatch&) = delete;
-  ~AnswerBatch();
 };
 
 /// A body that is written bit by bit (server-sent events). Movable; ends when destroyed. Methods

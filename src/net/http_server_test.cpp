@@ -184,39 +184,6 @@ TEST(HttpServer, IsAnsweredFromOtherThreadsInBulk) {
   EXPECT_EQ(server->requests_in_flight(), 0U);
 }
 
-TEST(HttpServer, AnswersOfABatchLeaveAtItsEnd) {
-  Inbox inbox;
-  const auto server = serve([keep = inbox.handler()](HttpRequest&& request, Responder responder) {
-    if (request.target == "/now") return echo(std::move(request), std::move(responder));
-    keep(std::move(request), std::move(responder));
-  });
-  RawConnection first(server->port());
-  RawConnection second(server->port());
-  RawConnection other(server->port());
-  first.send(kGet);
-  auto one = inbox.take(1);
-  second.send(kGet);
-  auto two = inbox.take(1);
-  {
-    const AnswerBatch batch;
-    {
-      const AnswerBatch inner;
-      one.front().responder.send({.status = 201});
-    }
-    two.front().responder.send({.status = 202});
-    // Whatever the loop had been told before this request, it would have done by its answer.
-    other.send("GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_EQ(status_of_reply(other.read_reply()), 200);
-    EXPECT_FALSE(first.has_bytes());
-    EXPECT_FALSE(second.has_bytes());
-  }
-  EXPECT_EQ(status_of_reply(first.read_reply()), 201);
-  EXPECT_EQ(status_of_reply(second.read_reply()), 202);
-  first.send(kGet);
-  inbox.take(1).front().responder.send({.status = 203});
-  EXPECT_EQ(status_of_reply(first.read_reply()), 203) << "after a batch answers leave at once";
-}
-
 TEST(HttpServer, AnAbandonedRequestClosesTheConnectionWithoutAnAnswer) {
   Inbox inbox;
   const auto server = serve(inbox.handler());

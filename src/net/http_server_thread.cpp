@@ -1,6 +1,5 @@
 #include "net/http_server_thread.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <boost/asio/dispatch.hpp>
@@ -16,29 +15,11 @@ namespace {
 /// no lock and no wake-up, from those of other threads.
 thread_local const HttpServerThread* current_thread = nullptr;
 
-/// What the calling thread's AnswerBatch will wake.
-struct Batched {
-  int open = 0;  ///< one inside of another is part of it
-  std::vector<std::shared_ptr<ResponseSink>> sinks;
-};
-thread_local Batched batched;
-
 }  // namespace
-
-AnswerBatch::AnswerBatch() {
-  ++batched.open;
-}
-
-AnswerBatch::~AnswerBatch() {
-  if (--batched.open > 0) return;
-  for (const auto& sink : batched.sinks) sink->wake();
-  batched.sinks.clear();
-}
 
 /// Commands from other threads on their way to the loop. Outlives it: a responder may be used
 /// after the server has gone.
-class HttpServerThread::Mailbox final : public ResponseSink,
-                                        public std::enable_shared_from_this<Mailbox> {
+class HttpServerThread::Mailbox final : public ResponseSink {
  public:
   explicit Mailbox(HttpServerThread& loop) : owner_(&loop), loop_(&loop) {}
 
@@ -62,17 +43,6 @@ class HttpServerThread::Mailbox final : public ResponseSink,
   }
   void end_stream(ResponseTicket ticket) override {
     put({.kind = ServerCommand::Kind::end_stream, .ticket = ticket});
-  }
-
-  void wake() noexcept override {
-    const std::lock_guard lock(mutex_);
-    if (owner_ == nullptr || woken_) return;
-    try {
-      post_drain();
-    } catch (...) {
-      // Without memory for it the next answer wakes the loop.
-      woken_ = false;
-    }
   }
 
   void take(std::vector<ServerCommand>& into) {
@@ -101,17 +71,7 @@ class HttpServerThread::Mailbox final : public ResponseSink,
     const std::lock_guard lock(mutex_);
     if (owner_ == nullptr) return lose(command);
     waiting_.push_back(std::move(command));
-    if (woken_) return;
-    if (batched.open == 0) return post_drain();
-    const auto& sinks = batched.sinks;
-    const bool is_noted =
-        std::ranges::any_of(sinks, [this](const auto& sink) { return sink.get() == this; });
-    if (!is_noted) batched.sinks.push_back(shared_from_this());
-  }
-
-  /// With the mutex held.
-  void post_drain() {
-    woken_ = true;
+    if (std::exchange(woken_, true)) return;
     boost::asio::post(owner_->io_, [owner = owner_] {
       owner->drain_mailbox();
       owner->settle();

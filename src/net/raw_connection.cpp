@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -56,11 +55,6 @@ bool RawConnection::send(std::string_view bytes) const {
 
 void RawConnection::end_sending() const {
   shutdown(descriptor_, SHUT_WR);
-}
-
-bool RawConnection::has_bytes() const {
-  pollfd watched{.fd = descriptor_, .events = POLLIN, .revents = 0};
-  return !buffer_.empty() || ::poll(&watched, 1, 0) > 0;
 }
 
 bool RawConnection::receive() {

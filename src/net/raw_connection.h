@@ -27,8 +27,6 @@ class RawConnection {
   std::string read_some(std::size_t most);
   /// Everything up to the stream's end (or a reset, or the guard).
   std::string read_to_end();
-  /// Whether a read would find something now, or the stream's end.
-  bool has_bytes() const;
   /// Whether the stream has ended: the guard's passing is not an end.
   bool ended() const { return ended_; }
 
