@@ -65,12 +65,12 @@ void Audit::add_unreadable(std::string subject, std::string detail) {
 }
 
 void Audit::use_ledger(LedgerScope scope) {
-  report_.with_ledger = true;
+  report_.use(Evidence::ledger);
   scope_ = scope;
 }
 
 void Audit::add_movement(const Movement& movement) {
-  report_.with_ledger = true;
+  report_.use(Evidence::ledger);
   ++report_.movements;
   std::string_view const wanted = movement.kind == MovementKind::capture ? "/charge" : "/refund";
   if (!movement.order.names(movement.key) ||
@@ -100,7 +100,7 @@ Report Audit::finish() {
       report_.money[std::string(order.currency.code())].fulfilled += order.total;
     }
   }
-  if (report_.with_ledger) check_ledger();
+  if (report_.has(Evidence::ledger)) check_ledger();
   return std::move(report_);
 }
 

@@ -168,7 +168,11 @@ Report History::Judge::finish(Quiescence quiescence, std::optional<domain::Insta
   if (follows_store()) stock_.check_missing();
   check_liveness(quiescence, wall);
   check_depths();
-  return merged();
+  Report whole = merged();
+  whole.use(Evidence::history);
+  if (quiescence == Quiescence::reached) whole.use(Evidence::rest);
+  if (follows_store()) whole.use(Evidence::commits);
+  return whole;
 }
 
 /// The audit's report with what the history found before it; an order that broke an invariant on

@@ -129,6 +129,32 @@ TEST(History, a_correct_story_is_clean_with_and_without_the_stores_commits) {
   expect_clean(without_tap(Story{}), final_only());
 }
 
+TEST(History, only_what_there_is_evidence_for_counts_as_judged) {
+  auto const judged = [](Report const& report, std::vector<Invariant> const& invariants) {
+    std::vector<bool> each;
+    each.reserve(invariants.size());
+    for (Invariant const invariant : invariants) each.push_back(report.judged(invariant));
+    return each;
+  };
+  std::vector<Invariant> const asked{Invariant::readable, Invariant::one_capture,
+                                     Invariant::reads_linearizable, Invariant::everything_ends,
+                                     Invariant::nothing_stored_is_lost};
+  using Judged = std::vector<bool>;
+  EXPECT_EQ(judged(Audit().finish(), asked), (Judged{true, false, false, false, false}));
+  Audit with_ledger;
+  with_ledger.use_ledger(LedgerScope::this_store);
+  EXPECT_EQ(judged(with_ledger.finish(), asked), (Judged{true, true, false, false, false}));
+
+  HistoryOptions alone = final_only();
+  alone.ledger = LedgerFeed::absent;
+  EXPECT_EQ(judged(History(alone).finish(Quiescence::not_claimed), asked),
+            (Judged{true, false, true, false, false}));
+  EXPECT_EQ(judged(History(final_only()).finish(Quiescence::reached), asked),
+            (Judged{true, true, true, true, false}));
+  EXPECT_EQ(judged(History({}).finish(Quiescence::reached), asked),
+            (Judged{true, true, true, true, true}));
+}
+
 TEST(History, an_order_acknowledged_before_it_was_stored_is_found_at_once) {
   Story story;
   auto const commit = story.event<Committed>();

@@ -42,20 +42,7 @@ Evidence evidence_of(Invariant invariant) {
 }
 
 bool Report::judged(Invariant invariant) const {
-  if (broken.at(static_cast<std::size_t>(invariant)) > 0) return true;
-  switch (evidence_of(invariant)) {
-    case Evidence::store:
-      return true;
-    case Evidence::ledger:
-      return with_ledger;
-    case Evidence::history:
-      return with_history;
-    case Evidence::webhooks:
-      return with_webhooks;
-    case Evidence::commits:
-      return with_commits;
-  }
-  return false;
+  return broken.at(static_cast<std::size_t>(invariant)) > 0 || has(evidence_of(invariant));
 }
 
 void Report::add(Invariant invariant, std::string subject, std::string detail) {

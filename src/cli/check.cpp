@@ -23,15 +23,17 @@ std::string amount(std::int64_t minor_units, const std::string& currency) {
                : std::to_string(minor_units);
 }
 
-/// The option that brings the evidence, or who alone has it.
+/// What brings the evidence.
 std::string_view bringer_of(checker::Evidence evidence) {
   switch (evidence) {
     case checker::Evidence::store:
-      return "a store";
+      return "--data";
     case checker::Evidence::ledger:
       return "--ledger";
     case checker::Evidence::history:
       return "--history";
+    case checker::Evidence::rest:
+      return "a quiescent --history";
     case checker::Evidence::webhooks:
       return "--webhooks";
     case checker::Evidence::commits:
@@ -63,9 +65,10 @@ std::string text_of(const Report& report) {
     out += fmt::format("{} operations of clients, {} acknowledged, {} of unknown outcome\n",
                        report.operations, report.acknowledged, report.unknown);
   }
-  if (!report.with_ledger) out += "no ledger: money was checked in the records alone\n";
+  if (!report.has(checker::Evidence::ledger))
+    out += "no ledger: money was checked in the records alone\n";
   for (auto const& [currency, totals] : report.money) {
-    if (!report.with_ledger) break;
+    if (!report.has(checker::Evidence::ledger)) break;
     out +=
         fmt::format("money in {}: captured {} - refunded {} = fulfilled {} + in flight {}\n",
                     currency, amount(totals.captured, currency), amount(totals.refunded, currency),
@@ -98,7 +101,7 @@ std::string json_of(const Report& report) {
       .member("operations", report.operations)
       .member("acknowledged", report.acknowledged)
       .member("unknown", report.unknown)
-      .member("with_ledger", report.with_ledger)
+      .member("with_ledger", report.has(checker::Evidence::ledger))
       .member("open_dead_letters", report.open_dead_letters)
       .member("idempotency_records", report.idempotency_records);
   writer.key("orders_by_status").begin_object();

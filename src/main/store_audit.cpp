@@ -231,9 +231,7 @@ std::expected<checker::Report, std::string> audit_history(const StoreAuditOption
     return std::unexpected(dumped.error());
   }
   checker::Report report = history.finish(file->quiescence());
-  report.with_ledger = !ledger.empty();
-  report.with_history = true;
-  report.with_webhooks = !options.webhooks_path.empty();
+  if (!options.webhooks_path.empty()) report.use(checker::Evidence::webhooks);
   return report;
 }
 

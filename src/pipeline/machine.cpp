@@ -25,7 +25,7 @@ Pipeline::Machine::Machine(Parts parts, PipelineOptions options, Now now)
       commits_(parts.store, options.max_batch),
       steps_(
           parts, options_, commits_, meter_, [this](const Landing& landing) { landed(landing); },
-          [this](const domain::OrderId& order) { return waiters_.wait_for(order); }, now),
+          [this](const domain::OrderId& order) { return waiters_.any_for(order); }, now),
       notification_(parts, options_, commits_, meter_) {
   options_.saga.fulfillment =
       parts.fulfiller == nullptr ? domain::FulfillmentMode::accepts : domain::FulfillmentMode::hook;

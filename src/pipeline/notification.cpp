@@ -101,8 +101,7 @@ bool NotificationStage::begin(const ports::TerminalBatch& terminal, domain::Now 
   auto wishes = wishes_of(terminal);
   if (!wishes) return false;
   // A batch that was kept for its copies has been told of; that is stored with each of its orders.
-  const bool is_told_of = parts_.receipts != nullptr || !wishes->empty();
-  if (is_told_of && !terminal.entries.empty()) {
+  if (!terminal.entries.empty()) {
     const auto first = parts_.reader.find(terminal.entries.front().order);
     if (is_away(first)) return false;
     batch.is_told = first && *first && !(*first)->deliveries.empty();

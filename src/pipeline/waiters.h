@@ -26,7 +26,7 @@ class Waiters {
     size_ += 1;
   }
 
-  bool wait_for(const domain::OrderId& order) const {
+  bool any_for(const domain::OrderId& order) const {
     return !by_order_.empty() && by_order_.contains(order);
   }
 
