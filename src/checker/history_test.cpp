@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "checker/audit.h"
 #include "checker/clean_history.h"
 
 namespace penstock::checker {
@@ -151,7 +152,7 @@ TEST(History, only_what_there_is_evidence_for_counts_as_judged) {
             (Judged{true, false, true, false, false}));
   EXPECT_EQ(judged(History(final_only()).finish(Quiescence::reached), asked),
             (Judged{true, true, true, true, false}));
-  EXPECT_EQ(judged(History({}).finish(Quiescence::reached), asked),
+  EXPECT_EQ(judged(History(HistoryOptions{}).finish(Quiescence::reached), asked),
             (Judged{true, true, true, true, true}));
 }
 
