@@ -133,7 +133,6 @@ TEST(History, a_correct_story_is_clean_with_and_without_the_stores_commits) {
 TEST(History, only_what_there_is_evidence_for_counts_as_judged) {
   auto const judged = [](Report const& report, std::vector<Invariant> const& invariants) {
     std::vector<bool> each;
-    each.reserve(invariants.size());
     for (Invariant const invariant : invariants) each.push_back(report.judged(invariant));
     return each;
   };
@@ -145,7 +144,6 @@ TEST(History, only_what_there_is_evidence_for_counts_as_judged) {
   Audit with_ledger;
   with_ledger.use_ledger(LedgerScope::this_store);
   EXPECT_EQ(judged(with_ledger.finish(), asked), (Judged{true, true, false, false, false}));
-
   HistoryOptions alone = final_only();
   alone.ledger = LedgerFeed::absent;
   EXPECT_EQ(judged(History(alone).finish(Quiescence::not_claimed), asked),
